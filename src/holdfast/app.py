@@ -1,0 +1,393 @@
+"""``Holdfast``: the face for Python code. Opens a store and, unless told otherwise, serves it with a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from holdfast import codec
+from holdfast.clock import Clock, SystemClock
+from holdfast.errors import StoreClosed
+from holdfast.flows import Flow, SqlFlowStore, manager
+from holdfast.flows.definitions import Registry, Workflow, module_workflows, seconds
+from holdfast.flows.engine.lease import Lease, Terms
+from holdfast.flows.engine.port import Ending
+from holdfast.flows.engine.run import FlowRun
+from holdfast.flows.engine.sql_port import SqlEnginePort
+from holdfast.flows.engine.worker import Worker, WorkerOptions
+from holdfast.flows.errors import FlowCancelled, FlowFailed, FlowHalted, FlowNotFound, ResultPending, UseAwait
+from holdfast.flows.outcomes import Outcome, Outcomes
+from holdfast.flows.starts import Starts, make_start
+from holdfast.ids import parse_id
+from holdfast.store import Store, Unit, open_store
+from holdfast.store.database import Probe
+from holdfast.store.units import await_for, wait_for
+
+R = TypeVar("R")
+
+DEFAULT_URL = "sqlite:///holdfast.db"
+
+
+class Holdfast:
+    """A store with its worker: ``with Holdfast(url) as hf:`` or ``async with``.
+
+    Under ``with`` the worker lives in a thread of its own; under ``async with`` on the running event loop, together
+    with the caller's own tasks. Leaving the block drains the worker: running steps end and are recorded, unfinished
+    flows are freed for the next worker.
+
+    Args:
+        url: ``sqlite:///path.db``, ``sqlite://`` (in memory) or ``postgresql://…?schema=name``; by default
+            ``HOLDFAST_URL``, then ``sqlite:///holdfast.db``.
+        workflows: what to serve; by default every ``@workflow`` at the top level of an imported module, and whatever
+            is started here.
+        worker: whether to serve at all; without one, flows are only started and watched.
+        concurrency: flows in memory at once.
+        threads: for ``def`` steps.
+        lease: how long a silent worker keeps its flows, in seconds or as timedelta.
+        drain: how long running steps get at the end.
+        park_after: a flow that only sleeps for longer than this leaves memory.
+        max_payload_bytes: size limit of arguments and results, as JSON.
+        patience: how long to wait for an unreachable server, in seconds.
+        clock: where time is read; the machine's by default.
+        probe: see :func:`holdfast.store.open_store`.
+
+    Raises, on entering:
+        StoreUrlInvalid, StorePathUnusable, StoreUnreachable, StoreTooNew: the store cannot be opened.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        workflows: Sequence[Workflow[..., Any]] | None = None,
+        worker: bool = True,
+        concurrency: int = 1000,
+        threads: int = 16,
+        lease: float | timedelta = 10.0,
+        drain: float | timedelta = 30.0,
+        park_after: float | timedelta = 5.0,
+        max_payload_bytes: int = codec.DEFAULT_MAX_BYTES,
+        patience: float | None = None,
+        clock: Clock | None = None,
+        probe: Probe = lambda point: None,
+    ) -> None:
+        self.url = url or os.environ.get("HOLDFAST_URL") or DEFAULT_URL
+        self._registry = module_workflows if workflows is None else Registry(tuple(workflows))
+        self._serving = worker
+        self._lease_seconds = seconds(lease, "A lease")
+        self._options = WorkerOptions(
+            concurrency=concurrency,
+            threads=threads,
+            max_payload_bytes=max_payload_bytes,
+            park_after=seconds(park_after, "park_after"),
+            drain=seconds(drain, "drain"),
+        )
+        self._patience = patience
+        self._clock = clock or SystemClock()
+        self._probe = probe
+        self._store: Store | None = None
+        self._worker: Worker | None = None
+        self._wake: Callable[[], None] = lambda: None
+        self._unwatch: Callable[[], None] = lambda: None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    # -- opening and closing ----------------------------------------------------------------------------------
+
+    @property
+    def store(self) -> Store:
+        """The open store.
+
+        Raises:
+            StoreClosed: outside the ``with`` block.
+        """
+        if self._store is None:
+            raise StoreClosed("This Holdfast is not open.")
+        return self._store
+
+    def __enter__(self) -> Holdfast:
+        self._open()
+        if self._serving:
+            started: Future[None] = Future()
+            self._thread = threading.Thread(target=self._serve, args=(started,), name="holdfast-worker", daemon=True)
+            self._thread.start()
+            try:
+                started.result()
+            except BaseException:
+                self._close()
+                raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._unwatch()
+        if self._thread and self._loop and self._task:
+            if not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._task.cancel)
+            self._thread.join()
+        self._close()
+
+    async def __aenter__(self) -> Holdfast:
+        await asyncio.to_thread(self._open)
+        if self._serving:
+            started = asyncio.Event()
+            self._loop = asyncio.get_running_loop()
+            self._task = asyncio.create_task(self._work(started.set))
+            ready = asyncio.create_task(started.wait())
+            await asyncio.wait([ready, self._task], return_when=asyncio.FIRST_COMPLETED)
+            ready.cancel()
+            if self._task.done():
+                self._close()
+                self._task.result()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._unwatch()
+        try:
+            if self._task:
+                self._task.cancel()
+                await asyncio.wait([self._task])
+        finally:
+            await asyncio.to_thread(self._close)
+        if self._task and not self._task.cancelled():
+            self._task.result()
+
+    def _open(self) -> None:
+        self._store = open_store(self.url, clock=self._clock, patience=self._patience, probe=self._probe)
+        self._outcomes = Outcomes(self._store)
+        self._starts = Starts(self._store, self._serves, lambda: self._wake())
+
+    def _close(self) -> None:
+        store, self._store = self._store, None
+        if store is None:
+            return
+        self._outcomes.close(lambda: StoreClosed("The store was closed while the flow was waited for."))
+        store.close()
+        self._worker = self._loop = self._thread = None
+
+    def _serve(self, started: Future[None]) -> None:
+        """The worker's own thread."""
+
+        async def main() -> None:
+            self._loop = asyncio.get_running_loop()
+            self._task = asyncio.current_task()
+            await self._work(lambda: started.set_result(None))
+
+        try:
+            asyncio.run(main())
+        except asyncio.CancelledError:
+            pass
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+
+    async def _work(self, started: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        terms = Terms(self._registry.names(), self._lease_seconds)
+        lease = Lease(self.store, terms, self._clock, freed=lambda: self._wake())
+        port = SqlEnginePort(self.store)
+        self._worker = Worker(port, lease, self._registry, self._clock, self._options, self._tell)
+        self._wake = self._worker.wake_threadsafe(loop)
+        self._unwatch = self.store.watch(self._wake)
+        await self._worker.run(started)
+
+    def _tell(self, ended: Sequence[tuple[FlowRun, Ending]]) -> None:
+        self._outcomes.tell((run.id, Outcome(ending.status, ending.result, ending.error)) for run, ending in ended)
+
+    def _serves(self, workflow_type: str) -> bool:
+        return self._worker is not None and self._registry.get(workflow_type) is not None
+
+    # -- flows ------------------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        workflow: Workflow[..., R],
+        /,
+        *args: Any,
+        id: UUID | str | None = None,
+        key: str | None = None,
+        owner: str = "",
+        goal: str = "",
+        **kwargs: Any,
+    ) -> Handle[R]:
+        """Start a flow of ``workflow``; once this returns, the flow is durable.
+
+        Starting it again with the same ``id`` or ``key``, workflow and arguments gives the flow that exists (FL-18).
+
+        Args:
+            args, kwargs: the workflow's arguments.
+            id: the flow's UUID; a fresh one by default.
+            key: an idempotency key of your own, unique within the workflow type.
+            owner: whose flow it is, for ``list_by_owner``.
+            goal: what it is for, in words.
+
+        Raises:
+            InvalidArguments, NotSerialisable, PayloadTooLarge: the arguments do not fit the workflow.
+            InvalidId: an empty or malformed id or key.
+            FlowExists: the id or key belongs to another workflow, or other arguments.
+            StoreError: it could not be written.
+        """
+        submit = self._submit_start(workflow, args, kwargs, id, key, owner, goal)
+        flow_id = wait_for(lambda answer: submit(Unit(_no_work, answer)), lambda: "a start is being written")
+        return Handle(self, flow_id, workflow.signature.result)
+
+    async def astart(
+        self,
+        workflow: Workflow[..., R],
+        /,
+        *args: Any,
+        id: UUID | str | None = None,
+        key: str | None = None,
+        owner: str = "",
+        goal: str = "",
+        **kwargs: Any,
+    ) -> Handle[R]:
+        """:meth:`start` for coroutines."""
+        submit = self._submit_start(workflow, args, kwargs, id, key, owner, goal)
+        loop = asyncio.get_running_loop()
+        flow_id = await await_for(lambda answer: submit(Unit(_no_work, answer, loop=loop)))
+        return Handle(self, flow_id, workflow.signature.result)
+
+    def _submit_start(
+        self,
+        workflow: Workflow[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        id: UUID | str | None,
+        key: str | None,
+        owner: str,
+        goal: str,
+    ) -> Callable[[Unit], None]:
+        if not self.store or self._registry.get(workflow.name) is not workflow:
+            self._registry.add(workflow)
+        encoded = workflow.signature.encode(args, kwargs, self._options.max_payload_bytes)
+        start = make_start(workflow.name, encoded, id=id, key=key, owner=owner, goal=goal)
+        if self._worker is not None:
+            self._outcomes.expect(start.id)
+        return lambda unit: self._starts.submit(start, unit)
+
+    def handle(self, flow_id: UUID | str) -> Handle[Any]:
+        """A handle to a flow that was started before, here or elsewhere.
+
+        Raises:
+            InvalidId: malformed.
+        """
+        return Handle(self, parse_id(flow_id), Any)
+
+    def cancel(self, flow_id: UUID | str, *, actor: str = "user") -> Flow:
+        """Ask a flow to end; see :func:`holdfast.flows.manager.cancel`."""
+        return self._change(manager.cancel, flow_id, actor)
+
+    def resume(self, flow_id: UUID | str, *, actor: str = "user") -> Flow:
+        """Let a halted or paused flow go on; see :func:`holdfast.flows.manager.resume`."""
+        return self._change(manager.resume, flow_id, actor)
+
+    def _change(self, verb: Any, flow_id: UUID | str, actor: str) -> Flow:
+        flow = manager.change(self.store, verb, parse_id(flow_id), actor=actor)
+        self._wake()
+        if flow.status.terminal:
+            self._outcomes.tell([(flow.id, Outcome(flow.status, None, None))])
+        return flow
+
+
+class Handle(Generic[R]):
+    """A flow that was started: ``handle.result()``, or ``await handle``.
+
+    Attributes:
+        id: the flow's UUID.
+    """
+
+    def __init__(self, hf: Holdfast, flow_id: UUID, kind: Any) -> None:
+        self.id = flow_id
+        self._hf = hf
+        self._kind = kind
+
+    def flow(self) -> Flow:
+        """The flow's record as it is now.
+
+        Raises:
+            FlowNotFound: it was pruned.
+        """
+        found = self._hf.store.read(lambda tx: SqlFlowStore(tx).get(self.id))
+        if found is None:
+            raise FlowNotFound(self.id)
+        return found
+
+    def result(self, timeout: float | timedelta | None = None) -> R:
+        """Wait for the flow's result.
+
+        Args:
+            timeout: seconds or timedelta; ``None`` waits for as long as it takes.
+
+        Raises:
+            FlowFailed, FlowCancelled, FlowHalted: it did not get there.
+            ResultPending: not within ``timeout``.
+            UseAwait: called on the event loop that has to do the work.
+        """
+        self._refuse_own_loop()
+        limit = None if timeout is None else seconds(timeout, "A time-out")
+        done = threading.Event()
+        unit = Unit(_no_work, lambda unit: done.set())
+        self._hf._outcomes.wait(self.id, unit)
+        if not done.wait(limit):
+            self._hf._outcomes.forget(self.id, unit)
+            raise ResultPending(f"The flow {self.id} has not ended after {limit:g} s.")
+        return self._read(unit)
+
+    def __await__(self) -> Generator[Any, Any, R]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> R:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        unit = Unit(_no_work, lambda unit: future.done() or future.set_result(None), loop=future.get_loop())
+        self._hf._outcomes.wait(self.id, unit)
+        try:
+            await future
+        except asyncio.CancelledError:
+            self._hf._outcomes.forget(self.id, unit)
+            raise
+        return self._read(unit)
+
+    def cancel(self) -> Flow:
+        """Ask the flow to end."""
+        return self._hf.cancel(self.id)
+
+    def _refuse_own_loop(self) -> None:
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if running is self._hf._loop:
+            raise UseAwait("result() would block the event loop on which the worker runs.")
+
+    def _read(self, unit: Unit) -> R:
+        if unit.error is not None:
+            raise unit.error
+        outcome: Outcome = unit.result
+        if outcome.status == "finished":
+            what = f"The result of the flow {self.id}"
+            return codec.decode(outcome.result or "null", self._kind, what=what)  # type: ignore[no-any-return]
+        if outcome.status == "cancelled":
+            raise FlowCancelled(self.id)
+        error = codec.decode(outcome.error or "{}")
+        told = (f"The flow {self.id}", error.get("kind", ""), error.get("detail", ""), error.get("trace", ""))
+        if outcome.status == "halted":
+            raise FlowHalted(*told, remedy=error.get("remedy"))
+        raise FlowFailed(*told)
+
+    def __repr__(self) -> str:
+        return f"<handle of flow {self.id}>"
+
+
+def _no_work(tx: Any) -> None:
+    """Outcomes and starts are answered through units that run nothing themselves."""

@@ -1,0 +1,396 @@
+"""What users write: workflows and steps.
+
+Both are ordinary functions behind a decorator. Inside a workflow, awaiting a step *is* the durable call; anywhere
+else it runs plainly. Types pass through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import inspect
+from asyncio.events import _get_running_loop
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints, overload
+from uuid import UUID
+
+from holdfast import codec
+from holdfast.errors import InvalidInput
+from holdfast.flows.errors import InvalidArguments, InvalidTimeout, WorkflowExists
+from holdfast.store import Transaction
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MAX_NAME = 200
+MAX_SECONDS = 100 * 365 * 86400.0
+_PLAIN = (str, int, float, bool, bytes, type(None), UUID, datetime, timedelta)
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """What a running step can know about itself.
+
+    Attributes:
+        flow_id: the flow it belongs to.
+        run_id: unique within the flow.
+        attempt: 1 on the first try.
+        idempotency_key: the same on every try of this call, on any worker; hand it to services that deduplicate.
+    """
+
+    flow_id: UUID
+    run_id: str
+    attempt: int
+
+    @property
+    def idempotency_key(self) -> str:
+        return f"{self.flow_id}/{self.run_id}"
+
+
+step_context: ContextVar[StepContext | None] = ContextVar("holdfast_step", default=None)
+
+
+def current_step() -> StepContext:
+    """The context of the step that is running.
+
+    Raises:
+        InvalidInput: no step is running here.
+    """
+    found = step_context.get()
+    if found is None:
+        raise InvalidInput("No step is running here.", remedy="Call current_step() inside a step of a flow.")
+    return found
+
+
+def seconds(span: float | timedelta, what: str) -> float:
+    """``span`` in seconds.
+
+    Raises:
+        InvalidTimeout: negative, not a number, or over a hundred years.
+    """
+    value = span.total_seconds() if isinstance(span, timedelta) else float(span)
+    if not 0 <= value <= MAX_SECONDS:
+        raise InvalidTimeout(f"{what} cannot be {span!r}.")
+    return value
+
+
+class Signature:
+    """A function's parameters and result as the codec sees them."""
+
+    def __init__(self, function: Callable[..., Any], *, skip: int = 0) -> None:
+        self.name = function.__qualname__
+        full = inspect.signature(function)
+        self.parameters = list(full.parameters.values())[skip:]
+        self._signature = full.replace(parameters=self.parameters)
+        try:
+            hints = get_type_hints(function, include_extras=True)
+        except NameError:  # names that exist for the type checker only
+            hints = {}
+        self.result = hints.get("return", Any)
+        self.kinds = [hints.get(parameter.name, Any) for parameter in self.parameters]
+        self._by_name = dict(zip((p.name for p in self.parameters), self.kinds, strict=True))
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
+        """Raises:
+        InvalidArguments: they do not fit.
+        """
+        try:
+            return self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise InvalidArguments(f"{self.name}(): {error}.") from None
+
+    def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any], max_bytes: int) -> str:
+        """Arguments as a JSON object by parameter name, checked to read back as annotated.
+
+        Raises:
+            InvalidArguments, NotSerialisable, PayloadTooLarge: they cannot be a flow's arguments.
+        """
+        bound = self.bind(args, kwargs)
+        text = codec.encode(bound.arguments, what=f"An argument of {self.name}", max_bytes=max_bytes)
+        try:
+            self.decode(text)
+        except InvalidInput as error:
+            raise InvalidArguments(error.message) from error
+        return text
+
+    def decode(self, text: str) -> inspect.BoundArguments:
+        """The arguments that :meth:`encode` wrote, each as its annotation.
+
+        Raises:
+            InvalidArguments, NotSerialisable: the parameters have changed since.
+        """
+        raw = codec.decode(text, dict[str, codec.Raw])
+        bound = inspect.BoundArguments(self._signature, {})  # type: ignore[arg-type]
+        for parameter in self.parameters:
+            if parameter.name in raw:
+                what = f"The argument {parameter.name} of {self.name}"
+                bound.arguments[parameter.name] = codec.decode(
+                    codec.raw_text(raw.pop(parameter.name)), _held(parameter, self._by_name), what=what
+                )
+        if raw:
+            raise InvalidArguments(f"{self.name}() has no parameter {', '.join(raw)}.")
+        return bound
+
+    def isolate(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Copies of what could be shared: a step that changed its arguments would change the workflow's own, on
+        the first run and not on replay."""
+        return tuple(arg if isinstance(arg, _PLAIN) else copy.deepcopy(arg) for arg in args)
+
+
+def _held(parameter: inspect.Parameter, kinds: dict[str, Any]) -> Any:
+    kind = kinds[parameter.name]
+    if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+        return tuple[kind, ...]
+    if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+        return dict[str, kind]  # type: ignore[valid-type]
+    return kind
+
+
+class Step(Generic[P, R]):
+    """A function whose completed calls are recorded. Made by :func:`step`; awaiting a call is the durable call.
+
+    Attributes:
+        fn: the function itself, to be called plainly (in a unit test, say).
+        name: identifies its records; changing it changes the history a running flow expects.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        *,
+        name: str | None,
+        retries: int,
+        backoff: float,
+        max_backoff: float,
+        timeout: float | timedelta | None,
+        raises: tuple[type[Exception], ...],
+    ) -> None:
+        self.fn = fn
+        self.name = check_name(name or fn.__name__)
+        self.retries = retries
+        self.backoff = seconds(backoff, "A back-off")
+        self.max_backoff = seconds(max_backoff, "A back-off")
+        self.timeout = None if timeout is None else seconds(timeout, "A time-out")
+        self.raises = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in raises}
+        self.asynchronous = inspect.iscoroutinefunction(fn)
+        self.transactional = takes_transaction(fn)
+        if retries < 0:
+            raise InvalidInput(f"Retries cannot be {retries}.", remedy="Use 0 or more.")
+        if self.transactional and self.asynchronous:
+            raise InvalidInput(
+                f"The step {self.name} takes a transaction and is async.", remedy="Write it as a plain `def`."
+            )
+        self.signature = Signature(fn, skip=int(self.transactional))
+        self.__doc__ = fn.__doc__
+        self.__name__ = fn.__name__
+        self.__wrapped__ = fn
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        call = getattr(_get_running_loop(), "call_step", None)
+        if call is not None:
+            return call(self, args, kwargs)  # type: ignore[no-any-return]
+        return self._plainly(args, kwargs)
+
+    async def _plainly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        if self.transactional:
+            raise InvalidInput(
+                f"The step {self.name} needs a transaction.", remedy=f"Call {self.name}.fn(tx, …), or store.run(…)."
+            )
+        if self.asynchronous:
+            return await self.fn(*args, **kwargs)  # type: ignore[no-any-return]
+        return await asyncio.to_thread(self.fn, *args, **kwargs)
+
+    def positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Arguments in one canonical form, however the call spelled them."""
+        if not kwargs:
+            return args, kwargs
+        bound = self.signature.bind(args, kwargs)
+        return bound.args, bound.kwargs
+
+    def __repr__(self) -> str:
+        return f"<step {self.name}>"
+
+
+class Workflow(Generic[P, R]):
+    """A durable function. Made by :func:`workflow`; start it with ``hf.start``, or await it plainly in a test.
+
+    Attributes:
+        fn: the coroutine function itself.
+        name: the workflow type under which its flows are stored.
+    """
+
+    def __init__(self, fn: Callable[P, Awaitable[R]], *, name: str | None) -> None:
+        if not inspect.iscoroutinefunction(fn):
+            raise InvalidInput(f"The workflow {fn.__name__} is not async.", remedy="Write it as `async def`.")
+        self.fn = fn
+        self.name = check_name(name or fn.__name__)
+        self.signature = Signature(fn)
+        self.__doc__ = fn.__doc__
+        self.__name__ = fn.__name__
+        self.__wrapped__ = fn
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+        return self.fn(*args, **kwargs)
+
+    @property
+    def origin(self) -> tuple[str, str]:
+        """Where it is defined: file and qualified name, the same when imported twice."""
+        return self.fn.__code__.co_filename, self.fn.__qualname__
+
+    def __repr__(self) -> str:
+        return f"<workflow {self.name}>"
+
+
+class Registry:
+    """Workflows by name."""
+
+    def __init__(self, workflows: tuple[Workflow[..., Any], ...] = ()) -> None:
+        self._by_name: dict[str, Workflow[..., Any]] = {}
+        for found in workflows:
+            self.add(found)
+
+    def add(self, workflow: Workflow[..., Any]) -> None:
+        """Raises:
+        WorkflowExists: another function has that name.
+        """
+        present = self._by_name.get(workflow.name)
+        if present is not None and present.origin != workflow.origin:
+            raise WorkflowExists(f"Both {present.origin} and {workflow.origin} are called {workflow.name!r}.")
+        self._by_name[workflow.name] = workflow
+
+    def get(self, name: str) -> Workflow[..., Any] | None:
+        return self._by_name.get(name)
+
+    def names(self) -> list[str]:
+        return sorted(self._by_name)
+
+
+module_workflows = Registry()
+"""Every ``@workflow`` at the top level of a module that was imported."""
+
+
+def check_name(name: str) -> str:
+    """Raises:
+    InvalidInput: ``name`` cannot be the name of a workflow or step.
+    """
+    if not name or len(name) > MAX_NAME or not name.isprintable() or "#" in name or "@" in name:
+        raise InvalidInput(
+            f"{name!r} cannot be a name.", remedy=f"Use 1 to {MAX_NAME} printable characters without # and @."
+        )
+    return name
+
+
+def takes_transaction(fn: Callable[..., Any]) -> bool:
+    """Whether the first parameter is a transaction: annotated so, or called ``tx`` without an annotation."""
+    first = next(iter(inspect.signature(fn).parameters.values()), None)
+    if first is None:
+        return False
+    if first.annotation is inspect.Parameter.empty:
+        return first.name == "tx"
+    return first.annotation is Transaction or str(first.annotation).rpartition(".")[2] == "Transaction"
+
+
+@overload
+def step(fn: Callable[Concatenate[Transaction, P], R], /) -> Step[P, R]: ...
+@overload
+def step(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...
+@overload
+def step(fn: Callable[P, R], /) -> Step[P, R]: ...
+@overload
+def step(
+    *,
+    name: str | None = None,
+    retries: int = 0,
+    backoff: float = 0.1,
+    max_backoff: float = 30.0,
+    timeout: float | timedelta | None = None,
+    raises: tuple[type[Exception], ...] = (),
+) -> StepDecorator: ...
+def step(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    retries: int = 0,
+    backoff: float = 0.1,
+    max_backoff: float = 30.0,
+    timeout: float | timedelta | None = None,
+    raises: tuple[type[Exception], ...] = (),
+) -> Any:
+    """Make a step of a function: ``@step`` or ``@step(retries=5)``.
+
+    ``async def`` steps run on the worker's event loop, ``def`` steps in a thread, and a ``def`` step whose first
+    parameter is a :class:`~holdfast.Transaction` in a transaction that commits its effect with its record (FL-10).
+
+    Args:
+        name: under which calls are recorded; the function's own by default.
+        retries: further attempts after the first one failed.
+        backoff: seconds before the first retry; doubled for each further one, with full jitter.
+        max_backoff: the longest pause between attempts, in seconds.
+        timeout: seconds (or timedelta) an attempt may take. A thread cannot be stopped: its late answer is
+            refused.
+        raises: exception types that the workflow sees as themselves; all others arrive as ``StepFailed``. Their
+            ``args`` must be JSON types.
+
+    Raises:
+        InvalidInput: an argument makes no sense.
+    """
+
+    def make(function: Callable[..., Any]) -> Step[..., Any]:
+        return Step(
+            function,
+            name=name,
+            retries=retries,
+            backoff=backoff,
+            max_backoff=max_backoff,
+            timeout=timeout,
+            raises=raises,
+        )
+
+    return make if fn is None else make(fn)
+
+
+class StepDecorator:
+    """What ``step(…)`` with options returns, for type checkers."""
+
+    @overload
+    def __call__(self, fn: Callable[Concatenate[Transaction, P], R], /) -> Step[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> Step[P, R]: ...
+    def __call__(self, fn: Any, /) -> Any:
+        raise NotImplementedError
+
+
+@overload
+def workflow(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
+@overload
+def workflow(
+    *, name: str | None = None
+) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Workflow[P, R]]: ...
+def workflow(fn: Any = None, /, *, name: str | None = None) -> Any:
+    """Make a workflow of a coroutine function: ``@workflow`` or ``@workflow(name="orders.fulfil")``.
+
+    Its code must do the same again when it is run again with the same results of its steps: take time from
+    :func:`~holdfast.now`, chance from :func:`~holdfast.random` and :func:`~holdfast.uuid`, and put everything
+    that touches the world into steps.
+
+    Args:
+        name: the workflow type under which flows are stored; the function's own name by default.
+
+    Raises:
+        InvalidInput: not an ``async def``.
+        WorkflowExists: another module's workflow has that name.
+    """
+
+    def make(function: Callable[P, Awaitable[R]]) -> Workflow[P, R]:
+        made = Workflow(function, name=name)
+        if "<locals>" not in function.__qualname__:
+            module_workflows.add(made)
+        return made
+
+    return make if fn is None else make(fn)

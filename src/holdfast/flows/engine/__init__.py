@@ -1,0 +1,1 @@
+"""The engine: drives workflow functions by replay, over one narrow port to the store."""

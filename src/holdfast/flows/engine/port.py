@@ -1,0 +1,127 @@
+"""The one narrow port through which the engine reaches the store.
+
+It carries plain records only, in groups, so that the engine runs alike in the user's process and in a child
+process that never opens the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from holdfast.store import Transaction
+
+SUSPECT_CRASHES = 2
+"""A flow that was on board of this many dying workers in a row runs alone among its like (FL-19)."""
+
+
+class Record(NamedTuple):
+    """One completed call, as it is written and as it is replayed from.
+
+    Attributes:
+        flow: the flow's number.
+        run_id: ``name#occurrence@attempt`` (FL-6).
+        task: the name alone.
+        status: ``succeeded``, ``failed`` or ``cancelled``.
+        attempt: how many times the step was tried.
+        digest: of the arguments (FL-19).
+        result: JSON text, or ``None``.
+        error: JSON text, or ``None``.
+        created_at, updated_at: start and completion, micros.
+    """
+
+    flow: int
+    run_id: str
+    task: str
+    status: str
+    attempt: int
+    digest: int
+    result: str | None
+    error: str | None
+    created_at: int
+    updated_at: int
+
+
+class Claimed(NamedTuple):
+    """A flow that was just leased to this worker.
+
+    Attributes:
+        num: its number.
+        id: its UUID's text.
+        args: JSON object of arguments.
+        attempt: the flow's attempt.
+        seed: of its ``uuid()`` and ``random()``.
+        started_at: micros of its first claim ever: where its own time begins.
+        cancel_requested: somebody wants it to end.
+        revision: after the claim; 1 on the very first.
+        crashes: how many workers died on it in a row.
+        history: what was recorded, in order.
+    """
+
+    num: int
+    id: str
+    workflow_type: str
+    args: str
+    attempt: int
+    seed: int
+    started_at: int
+    cancel_requested: bool
+    revision: int
+    crashes: int
+    history: Sequence[Record]
+
+
+class Ending(NamedTuple):
+    """How a flow ended: ``status`` is ``finished``, ``failed`` or ``cancelled``; texts are JSON; ``at`` micros."""
+
+    flow: int
+    status: str
+    result: str | None
+    error: str | None
+    at: int
+
+
+class EnginePort(Protocol):
+    """All that the engine asks of the store. Every write proves that ``epoch`` is alive, inside its own
+    statement and under a lock on the worker's row (FL-11).
+
+    Raises, in every method:
+        LeaseLost: the epoch was fenced; nothing was written.
+        StoreError: the database cannot do it now.
+    """
+
+    async def claim(
+        self, epoch: int, workflow_types: Sequence[str], limit: int, *, suspect: bool
+    ) -> list[Claimed]:
+        """Lease up to ``limit`` flows that are due, with their histories, and at most one suspect (of at least
+        ``SUSPECT_CRASHES``) if ``suspect``."""
+        ...
+
+    async def next_due(self, workflow_types: Sequence[str]) -> int | None:
+        """When the next unleased flow is due, in micros."""
+        ...
+
+    async def append(self, epoch: int, records: Sequence[Record]) -> None:
+        """Record completed calls, all or none (FL-10). Repeating it after a lost answer does no harm."""
+        ...
+
+    async def finish(self, epoch: int, endings: Sequence[Ending]) -> Mapping[int, str]:
+        """End flows; returns the status each of them has now: ``cancelled`` wins over what was asked (FL-13)."""
+        ...
+
+    async def park(self, epoch: int, due: Sequence[tuple[int, int | None]]) -> None:
+        """Give flows back that wait for nothing before their due time (FL-17)."""
+        ...
+
+    async def halt(self, epoch: int, flow: int, error: str) -> None:
+        """Hold one flow, with the reason, until somebody resumes it (FL-19)."""
+        ...
+
+    async def cancelling(self, epoch: int) -> list[int]:
+        """Which of this worker's flows somebody wants to end."""
+        ...
+
+    async def transact(self, epoch: int, work: Callable[[Transaction], Record]) -> Record:
+        """Run a transactional step: its effect and its record commit together (FL-10)."""
+        ...
+

@@ -1,0 +1,221 @@
+-- part: alive
+EXISTS (SELECT 1 FROM workers WHERE epoch = :epoch AND fenced_at IS NULL)
+
+-- part: fence
+fence AS MATERIALIZED (SELECT 1 FROM workers WHERE epoch = :epoch AND fenced_at IS NULL FOR SHARE)
+
+-- part: claimed
+num, id, workflow_type, args, attempt, seed, started_at, cancel_requested, revision, crashes
+
+-- part: record
+flow bigint, run_id text, task text, status text, attempt int, digest bigint, result text, error text,
+created_at bigint, updated_at bigint
+
+-- name: is_alive
+SELECT 1 FROM workers WHERE epoch = :epoch AND fenced_at IS NULL
+
+-- name: is_alive [postgres]
+SELECT 1 FROM workers WHERE epoch = :epoch AND fenced_at IS NULL FOR SHARE
+
+-- name: append
+WITH r AS (@rows({record}))
+INSERT INTO steps (flow, run_id, runtime, task, status, attempt, digest, result, error, epoch, created_at, updated_at)
+SELECT flow, run_id, 'managed', task, status, attempt, digest, result, error, :epoch, created_at, updated_at
+FROM r WHERE {alive}
+ON CONFLICT DO NOTHING
+
+-- name: append [postgres]
+WITH r AS (@rows({record})), {fence}
+INSERT INTO steps (flow, run_id, runtime, task, status, attempt, digest, result, error, epoch, created_at, updated_at)
+SELECT flow, run_id, 'managed', task, status, attempt, digest, result, error, :epoch, created_at, updated_at
+FROM r WHERE EXISTS (SELECT 1 FROM fence)
+ON CONFLICT DO NOTHING
+
+-- name: appended
+WITH r AS (@rows(flow bigint, run_id text))
+SELECT count(*) FROM r JOIN steps s ON s.flow = r.flow AND s.run_id = r.run_id AND s.epoch = :epoch
+
+-- name: finish
+WITH r AS (@rows(flow bigint, status text, result text, error text, at bigint))
+UPDATE flows SET
+    status = CASE WHEN flows.cancel_requested THEN 'cancelled' ELSE r.status END,
+    result = CASE WHEN flows.cancel_requested THEN NULL ELSE r.result END,
+    error = r.error, finished_at = r.at, updated_at = r.at, revision = flows.revision + 1, epoch = NULL
+FROM r WHERE flows.num = r.flow AND flows.epoch = :epoch AND {alive}
+RETURNING num, status
+
+-- name: finish [postgres]
+WITH r AS (@rows(flow bigint, status text, result text, error text, at bigint)), {fence}
+UPDATE flows SET
+    status = CASE WHEN flows.cancel_requested THEN 'cancelled' ELSE r.status END,
+    result = CASE WHEN flows.cancel_requested THEN NULL ELSE r.result END,
+    error = r.error, finished_at = r.at, updated_at = r.at, revision = flows.revision + 1, epoch = NULL
+FROM r WHERE flows.num = r.flow AND flows.epoch = :epoch AND EXISTS (SELECT 1 FROM fence)
+RETURNING num, flows.status
+
+-- name: ended
+WITH r AS (@rows(flow bigint))
+SELECT num, status FROM flows WHERE num IN (SELECT flow FROM r) AND status IN ('finished', 'failed', 'cancelled')
+
+-- name: park
+WITH r AS (@rows(flow bigint, due_at bigint))
+UPDATE flows SET status = 'waiting', epoch = NULL, updated_at = :now, revision = flows.revision + 1,
+    due_at = CASE WHEN paused THEN NULL WHEN cancel_requested THEN :now ELSE r.due_at END
+FROM r WHERE flows.num = r.flow AND flows.epoch = :epoch AND {alive}
+
+-- name: park [postgres]
+WITH r AS (@rows(flow bigint, due_at bigint)), {fence}
+UPDATE flows SET status = 'waiting', epoch = NULL, updated_at = :now, revision = flows.revision + 1,
+    due_at = CASE WHEN paused THEN NULL WHEN cancel_requested THEN :now ELSE r.due_at END
+FROM r WHERE flows.num = r.flow AND flows.epoch = :epoch AND EXISTS (SELECT 1 FROM fence)
+
+-- name: halt
+UPDATE flows SET paused = TRUE, epoch = NULL, due_at = NULL, error = :error, updated_at = :now, revision = revision + 1
+WHERE num = :flow AND epoch = :epoch AND {alive}
+
+-- name: claim
+UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, started_at = coalesce(started_at, :now),
+    updated_at = :now, revision = revision + 1
+WHERE num IN (
+    SELECT num FROM flows
+    WHERE workflow_type = :workflow_type AND due_at <= :now AND crashes BETWEEN :least AND :most
+    ORDER BY due_at LIMIT :limit
+) AND {alive}
+RETURNING {claimed}
+
+-- name: claim [postgres]
+WITH {fence}
+UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, started_at = coalesce(started_at, :now),
+    updated_at = :now, revision = revision + 1
+WHERE num IN (
+    SELECT num FROM flows
+    WHERE workflow_type = :workflow_type AND due_at <= :now AND crashes BETWEEN :least AND :most
+    ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
+) AND EXISTS (SELECT 1 FROM fence)
+RETURNING {claimed}
+
+-- name: next_due
+SELECT min(due_at) FROM flows WHERE workflow_type = :workflow_type AND due_at IS NOT NULL
+
+-- name: histories
+WITH r AS (@rows(flow bigint))
+SELECT s.flow, s.run_id, s.task, s.status, s.attempt, s.digest, s.result, s.error, s.created_at, s.updated_at
+FROM r JOIN steps s ON s.flow = r.flow WHERE s.runtime = 'managed' ORDER BY s.flow, s.num
+
+-- name: cancelling
+SELECT num FROM flows WHERE epoch = :epoch AND cancel_requested
+
+-- name: add_event
+INSERT INTO flow_events (flow, id, kind, payload, at) VALUES (:flow, :id, :kind, :payload, :at)
+
+-- name: add_events
+WITH r AS (@rows(flow bigint, id text, payload text))
+INSERT INTO flow_events (flow, id, kind, payload, at)
+SELECT flow, id, :kind, payload, :at FROM r
+
+-- name: add_events [postgres]
+WITH r AS (@rows(flow bigint, id uuid, payload text))
+INSERT INTO flow_events (flow, id, kind, payload, at)
+SELECT flow, id, :kind, payload, :at FROM r
+
+-- name: register
+INSERT INTO workers (host, pid, workflow_types, beat, lease_seconds, started_at, seen_at)
+VALUES (:host, :pid, :workflow_types, 0, :lease_seconds, :now, :now)
+RETURNING epoch
+
+-- name: beat
+UPDATE workers SET beat = beat + 1, seen_at = :now WHERE epoch = :epoch AND fenced_at IS NULL
+
+-- name: living
+SELECT epoch, beat, host, pid, lease_seconds FROM workers WHERE released_at IS NULL AND fenced_at IS NULL
+
+-- name: fence_expired
+UPDATE workers SET fenced_at = :now WHERE epoch = :epoch AND beat = :beat AND fenced_at IS NULL
+
+-- name: retire
+UPDATE workers SET fenced_at = coalesce(fenced_at, :now) WHERE epoch = :epoch
+
+-- name: let_go
+UPDATE flows SET epoch = NULL, due_at = CASE WHEN paused THEN NULL ELSE :now END, updated_at = :now, revision = revision + 1
+WHERE num IN (SELECT num FROM flows WHERE epoch = :epoch LIMIT :limit)
+
+-- name: take_over
+UPDATE flows SET
+    crash_mark = :mark, epoch = NULL, updated_at = :now, revision = revision + 1,
+    due_at = CASE WHEN paused THEN NULL ELSE :now END,
+    crashes = CASE
+        WHEN EXISTS (SELECT 1 FROM steps s WHERE s.flow = flows.num AND s.num > flows.crash_mark) THEN 1
+        ELSE crashes + 1 END
+WHERE num IN (
+    SELECT f.num FROM workers w JOIN flows f ON f.epoch = w.epoch
+    WHERE w.fenced_at IS NOT NULL AND w.released_at IS NULL LIMIT :limit
+)
+RETURNING num, crashes
+
+-- name: take_over [postgres]
+UPDATE flows SET
+    crash_mark = :mark, epoch = NULL, updated_at = :now, revision = revision + 1,
+    due_at = CASE WHEN paused THEN NULL ELSE :now END,
+    crashes = CASE
+        WHEN EXISTS (SELECT 1 FROM steps s WHERE s.flow = flows.num AND s.num > flows.crash_mark) THEN 1
+        ELSE crashes + 1 END
+WHERE num IN (
+    SELECT f.num FROM workers w JOIN flows f ON f.epoch = w.epoch
+    WHERE w.fenced_at IS NOT NULL AND w.released_at IS NULL LIMIT :limit FOR UPDATE OF f SKIP LOCKED
+)
+RETURNING num, crashes
+
+-- name: step_mark
+SELECT coalesce(max(num), 0) FROM steps
+
+-- name: released
+UPDATE workers SET released_at = :now
+WHERE fenced_at IS NOT NULL AND released_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM flows WHERE flows.epoch = workers.epoch)
+
+-- name: poison
+UPDATE flows SET status = 'failed', error = :error, due_at = NULL, finished_at = :now, updated_at = :now,
+    revision = revision + 1
+WHERE num = :flow AND epoch IS NULL AND status IN ('created', 'running', 'waiting')
+
+-- name: insert_flows
+WITH r AS (@rows(id text, key text, workflow_type text, owner_session_key text, goal text, created_at bigint,
+    seed bigint, args text, args_digest bigint))
+INSERT INTO flows (id, key, workflow_type, owner_session_key, goal, state, status, attempt, revision, created_at,
+    updated_at, seed, args, args_digest, due_at)
+SELECT id, key, workflow_type, owner_session_key, goal, '{}', 'created', 1, 0, created_at, created_at, seed, args,
+    args_digest, created_at
+FROM r WHERE TRUE
+ON CONFLICT DO NOTHING
+RETURNING id
+
+-- name: insert_flows [postgres]
+WITH r AS (@rows(id uuid, key text, workflow_type text, owner_session_key text, goal text, created_at bigint,
+    seed bigint, args text, args_digest bigint))
+INSERT INTO flows (id, key, workflow_type, owner_session_key, goal, state, status, attempt, revision, created_at,
+    updated_at, seed, args, args_digest, due_at)
+SELECT id, key, workflow_type, owner_session_key, goal, '{}', 'created', 1, 0, created_at, created_at, seed, args,
+    args_digest, created_at
+FROM r
+ON CONFLICT DO NOTHING
+RETURNING id
+
+-- name: standing
+WITH r AS (@rows(id text, key text, workflow_type text))
+SELECT f.id, f.key, f.workflow_type, f.args_digest FROM r JOIN flows f
+    ON f.id = r.id OR (f.key = r.key AND f.workflow_type = r.workflow_type)
+
+-- name: standing [postgres]
+WITH r AS (@rows(id uuid, key text, workflow_type text))
+SELECT f.id, f.key, f.workflow_type, f.args_digest FROM r JOIN flows f
+    ON f.id = r.id OR (f.key = r.key AND f.workflow_type = r.workflow_type)
+
+-- name: outcomes
+WITH r AS (@rows(id text))
+SELECT id, status, result, error FROM flows
+WHERE id IN (SELECT id FROM r) AND (status IN ('finished', 'failed', 'cancelled') OR paused)
+
+-- name: outcomes [postgres]
+WITH r AS (@rows(id uuid))
+SELECT id, status, result, error FROM flows
+WHERE id IN (SELECT id FROM r) AND (status IN ('finished', 'failed', 'cancelled') OR paused)

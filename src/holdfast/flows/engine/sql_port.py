@@ -1,0 +1,154 @@
+"""The engine's port over a store in the same process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import TypeVar
+
+from holdfast.flows.engine.port import SUSPECT_CRASHES, Claimed, Ending, Record
+from holdfast.flows.errors import DuplicateStep, LeaseLost
+from holdfast.ids import new_id
+from holdfast.store import Store, Transaction, Unit, load_queries
+from holdfast.store.units import await_for
+
+R = TypeVar("R")
+_q = load_queries("holdfast.flows.engine")
+_MANY_CRASHES = 1 << 30
+
+
+class SqlEnginePort:
+    """:class:`~holdfast.flows.engine.port.EnginePort` over a :class:`~holdfast.store.Store`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def claim(self, epoch: int, workflow_types: Sequence[str], limit: int, *, suspect: bool) -> list[Claimed]:
+        def work(tx: Transaction) -> list[Claimed]:
+            claimed = _claim(tx, epoch, workflow_types, limit, 0, SUSPECT_CRASHES - 1)
+            if suspect:
+                claimed += _claim(tx, epoch, workflow_types, 1, SUSPECT_CRASHES, _MANY_CRASHES)
+            if not claimed:
+                _check_alive(tx, epoch)
+            return _with_histories(tx, claimed)
+
+        return await self._store.arun(work)
+
+    async def next_due(self, workflow_types: Sequence[str]) -> int | None:
+        def work(tx: Transaction) -> int | None:
+            found = [tx.fetch_one(_q["next_due"], {"workflow_type": name}) for name in workflow_types]
+            return min((row[0] for row in found if row and row[0] is not None), default=None)
+
+        return await self._store.aread(work)
+
+    async def append(self, epoch: int, records: Sequence[Record]) -> None:
+        await self._statement(lambda tx: append(tx, epoch, records))
+
+    async def finish(self, epoch: int, endings: Sequence[Ending]) -> Mapping[int, str]:
+        def work(tx: Transaction) -> dict[int, str]:
+            ended = dict(tx.fetch(_q["finish"], {"epoch": epoch}, rows=endings))
+            if len(ended) < len(endings):
+                _check_alive(tx, epoch)
+                ended |= dict(tx.fetch(_q["ended"], rows=[(ending.flow,) for ending in endings]))
+            return ended
+
+        return await self._statement(work)
+
+    async def park(self, epoch: int, due: Sequence[tuple[int, int | None]]) -> None:
+        def work(tx: Transaction) -> None:
+            if tx.execute(_q["park"], {"epoch": epoch, "now": tx.clock.micros()}, rows=due) < len(due):
+                _check_alive(tx, epoch)
+
+        await self._statement(work)
+
+    async def halt(self, epoch: int, flow: int, error: str) -> None:
+        def work(tx: Transaction) -> None:
+            now = tx.clock.micros()
+            if tx.execute(_q["halt"], {"flow": flow, "epoch": epoch, "error": error, "now": now}):
+                event = {"flow": flow, "id": str(new_id()), "kind": "halted", "payload": error, "at": now}
+                tx.execute(_q["add_event"], event)
+            else:
+                _check_alive(tx, epoch)
+
+        await self._store.arun(work)
+
+    async def cancelling(self, epoch: int) -> list[int]:
+        return await self._store.aread(
+            lambda tx: [row[0] for row in tx.fetch(_q["cancelling"], {"epoch": epoch})]
+        )
+
+    async def transact(self, epoch: int, work: Callable[[Transaction], Record]) -> Record:
+        def unit(tx: Transaction) -> Record:
+            _check_alive(tx, epoch)
+            record = work(tx)
+            append(tx, epoch, [record])
+            return record
+
+        return await self._store.arun(unit)
+
+    async def _statement(self, work: Callable[[Transaction], R]) -> R:
+        """One statement that may commit by itself: a worker frozen at any instant holds nothing up."""
+        loop = asyncio.get_running_loop()
+
+        def submit(answer: Callable[[Unit], None]) -> None:
+            self._store.submit(Unit(work, answer, loop=loop, idempotent=True, statement=True))
+
+        return await await_for(submit)  # type: ignore[no-any-return]
+
+
+def append(tx: Transaction, epoch: int, records: Sequence[Record]) -> None:
+    """Write ``records`` in one fenced statement.
+
+    Rows that are there already, under this same epoch, were written by an attempt whose answer was lost.
+
+    Raises:
+        LeaseLost: the epoch was fenced (FL-11).
+        DuplicateStep: another step of that run id is recorded (FL-6).
+    """
+    if tx.execute(_q["append"], {"epoch": epoch}, rows=records) == len(records):
+        return
+    _check_alive(tx, epoch)
+    names = [(record.flow, record.run_id) for record in records]
+    ((present,),) = tx.fetch(_q["appended"], {"epoch": epoch}, rows=names)
+    if present < len(records):
+        raise DuplicateRecord(len(records) - present)
+
+
+class DuplicateRecord(DuplicateStep):
+    """The engine recorded a call that another epoch had recorded: never seen, or the fence is broken."""
+
+    def __init__(self, count: int) -> None:
+        super(DuplicateStep, self).__init__(f"{count} calls of a group were recorded by another epoch.")
+
+
+def _claim(
+    tx: Transaction, epoch: int, workflow_types: Sequence[str], limit: int, least: int, most: int
+) -> list[Claimed]:
+    claimed: list[Claimed] = []
+    scalars = {"epoch": epoch, "now": tx.clock.micros(), "least": least, "most": most}
+    for name in workflow_types:
+        if len(claimed) == limit:
+            break
+        params = scalars | {"workflow_type": name, "limit": limit - len(claimed)}
+        claimed += (Claimed(*row, history=()) for row in tx.fetch(_q["claim"], params))
+    return claimed
+
+
+def _with_histories(tx: Transaction, claimed: list[Claimed]) -> list[Claimed]:
+    """A flow claimed for the first time has none, and need not be looked up."""
+    replayed = [(flow.num,) for flow in claimed if flow.revision > 1]
+    if not replayed:
+        return claimed
+    rows = tx.fetch(_q["histories"], rows=replayed)
+    histories: dict[int, list[Record]] = defaultdict(list)
+    for num, group in groupby(rows, key=itemgetter(0)):
+        histories[num] = [Record(*row) for row in group]
+    return [flow._replace(history=histories[flow.num]) for flow in claimed]
+
+
+def _check_alive(tx: Transaction, epoch: int) -> None:
+    if tx.fetch_one(_q["is_alive"], {"epoch": epoch}) is None:
+        raise LeaseLost(epoch)

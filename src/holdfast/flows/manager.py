@@ -1,0 +1,126 @@
+"""What people do to flows: look at them, cancel them, let them go on, prune them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from holdfast.clock import to_datetime
+from holdfast.flows.errors import AlreadyTerminal, FlowNotFound, RevisionMismatch
+from holdfast.flows.model import Flow, FlowEvent, FlowStatus
+from holdfast.flows.sql import SqlFlowStore
+from holdfast.store import Store, Transaction
+
+PRUNE_SLICE = 50
+_TRIES = 20
+
+
+def cancel(tx: Transaction, flow_id: UUID) -> Flow:
+    """Ask a flow to end (FL-13). One that never started ends at once; a started one at its next chance, after its
+    cleanup. Asking again changes nothing.
+
+    Raises:
+        FlowNotFound: unknown id.
+        AlreadyTerminal: it is finished or failed.
+    """
+    flow = _present(tx, flow_id)
+    if flow.status is FlowStatus.CANCELLED or flow.cancel_requested:
+        return flow
+    if flow.status.terminal:
+        raise AlreadyTerminal(flow_id, flow.status)
+    now = to_datetime(tx.clock.micros())
+    change: dict[str, Any] = {"cancel_requested": True, "paused": False}
+    if flow.status is FlowStatus.CREATED:
+        change |= {"status": FlowStatus.CANCELLED, "finished_at": now}
+    elif flow.epoch is None:
+        change |= {"status": FlowStatus.RUNNING}  # to be claimed, so that its cleanup runs
+    return _change(tx, flow, change, "cancel_requested", {"by": tx.actor})
+
+
+def resume(tx: Transaction, flow_id: UUID) -> Flow:
+    """Let a halted or paused flow go on.
+
+    Raises:
+        FlowNotFound: unknown id.
+        AlreadyTerminal: it has ended.
+    """
+    flow = _present(tx, flow_id)
+    if flow.status.terminal:
+        raise AlreadyTerminal(flow_id, flow.status)
+    if not flow.paused:
+        return flow
+    return _change(tx, flow, {"paused": False, "error": None}, "resumed_by_hand", {"by": tx.actor})
+
+
+def prune(store: Store, retain_days: int, progress: Callable[[int], None] = lambda count: None) -> int:
+    """Delete terminal flows last updated over ``retain_days`` ago, in slices that hold the writer only briefly
+    (FL-9); returns how many.
+
+    Raises:
+        ValueError: a negative number of days.
+    """
+    total = 0
+    while count := store.run(
+        lambda tx: SqlFlowStore(tx).prune_terminal_flows(retain_days, limit=PRUNE_SLICE), idempotent=True
+    ):
+        total += count
+        progress(total)
+    return total
+
+
+def history(tx: Transaction, flow_id: UUID) -> list[FlowEvent]:
+    """Everything that happened to a flow, steps included, in order of time.
+
+    Raises:
+        FlowNotFound: unknown id.
+    """
+    flow = _present(tx, flow_id)
+    flows = SqlFlowStore(tx)
+    happened = list(flows.list_events(flow_id).items)
+    for step in flows.list_steps(flow_id).items:
+        payload = {
+            "run_id": step.run_id,
+            "attempts": step.attempt,
+            "epoch": step.epoch,
+            "seconds": (step.updated_at - step.created_at) / timedelta(seconds=1),
+            "result": step.result,
+            "error": step.error,
+        }
+        happened.append(
+            FlowEvent(id=step.id, flow_id=flow_id, kind=f"step_{step.status}", payload=payload, at=step.updated_at)
+        )
+    for kind, at in (("created", flow.created_at), ("started", flow.started_at), (str(flow.status), flow.finished_at)):
+        if at is not None:
+            happened.append(FlowEvent(id=flow_id, flow_id=flow_id, kind=kind, payload={}, at=at))
+    order = {"created": 0, "started": 1}
+    return sorted(happened, key=lambda event: (event.at, order.get(event.kind, 2 + (event.id == flow_id))))
+
+
+def change(store: Store, verb: Callable[[Transaction, UUID], Flow], flow_id: UUID, *, actor: str) -> Flow:
+    """Run a verb of this module, again when somebody else changed the flow in between.
+
+    Raises:
+        RevisionMismatch: it keeps changing.
+        HoldfastError: what the verb raises.
+    """
+    for _ in range(_TRIES):
+        try:
+            return store.run(lambda tx: verb(tx, flow_id), actor=actor)
+        except RevisionMismatch as error:
+            problem = error
+    raise problem
+
+
+def _change(tx: Transaction, flow: Flow, change: dict[str, Any], kind: str, payload: Any) -> Flow:
+    flow, _ = SqlFlowStore(tx).update_and_append(replace(flow, **change), kind, payload)
+    return flow
+
+
+def _present(tx: Transaction, flow_id: UUID) -> Flow:
+    flow = SqlFlowStore(tx).get(flow_id)
+    if flow is None:
+        raise FlowNotFound(flow_id)
+    return flow

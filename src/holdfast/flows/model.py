@@ -1,0 +1,214 @@
+"""Records of flows and their state machine. Pure: no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, NamedTuple, TypeVar
+from uuid import UUID
+
+from holdfast.flows.errors import IllegalTransition
+
+T = TypeVar("T")
+
+
+class FlowStatus(StrEnum):
+    """Where a flow is in its life."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    WAITING = "waiting"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        """Finished, failed or cancelled: only retry and rewind leave it."""
+        return not _FLOW_MOVES[self]
+
+
+class StepStatus(StrEnum):
+    """Where a step is; it moves forward only (FL-14)."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def rank(self) -> int:
+        """How far along; the three ends share the highest rank."""
+        return min(list(StepStatus).index(self), 2)
+
+
+class Runtime(StrEnum):
+    """Who runs a step: this engine, or another system that reports it."""
+
+    MANAGED = "managed"
+    MIRRORED = "mirrored"
+
+
+_FLOW_MOVES: dict[FlowStatus, frozenset[FlowStatus]] = {
+    FlowStatus.CREATED: frozenset({FlowStatus.RUNNING, FlowStatus.CANCELLED}),
+    FlowStatus.RUNNING: frozenset(
+        {FlowStatus.WAITING, FlowStatus.FINISHED, FlowStatus.FAILED, FlowStatus.CANCELLED}
+    ),
+    FlowStatus.WAITING: frozenset({FlowStatus.RUNNING, FlowStatus.FAILED, FlowStatus.CANCELLED}),
+    FlowStatus.FINISHED: frozenset(),
+    FlowStatus.FAILED: frozenset(),
+    FlowStatus.CANCELLED: frozenset(),
+}
+
+
+def check_flow_move(origin: FlowStatus, target: FlowStatus) -> None:
+    """Staying put is no move.
+
+    Raises:
+        IllegalTransition: the state machine has no such move.
+    """
+    if target is not origin and target not in _FLOW_MOVES[origin]:
+        raise IllegalTransition("A flow", origin, target)
+
+
+def step_advances(origin: StepStatus, target: StepStatus) -> bool:
+    """Whether ``target`` lies ahead of ``origin``; a late observation does not (FL-14)."""
+    return target.rank > origin.rank
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """One durable execution of a workflow.
+
+    Attributes:
+        id: its UUID.
+        workflow_type: name of the workflow it executes.
+        state: a JSON object of the owner's own.
+        revision: counts the changes of this record (FL-1).
+        paused: holds dispatch while the flow is not terminal.
+        args: the workflow's arguments as a JSON object by parameter name.
+        key: the caller's own idempotency key, unique within the workflow type (FL-18).
+        result: JSON text of the result, once finished.
+        error: what ended or halted it: ``{"kind", "detail", "trace", "remedy"}``.
+        epoch: the worker epoch that holds its lease, if any (FL-11).
+        due_at: when it may be claimed next; ``None`` while it is leased, paused or terminal.
+        crashes: how many workers died on it in a row (FL-19).
+    """
+
+    id: UUID
+    workflow_type: str
+    package_hash: str | None = None
+    owner_session_key: str = ""
+    goal: str = ""
+    current_step: str | None = None
+    state: dict[str, Any] = field(default_factory=dict)
+    status: FlowStatus = FlowStatus.CREATED
+    paused: bool = False
+    cancel_requested: bool = False
+    attempt: int = 1
+    revision: int = 0
+    created_at: datetime
+    updated_at: datetime
+    key: str | None = None
+    args: str = "{}"
+    result: str | None = None
+    error: dict[str, Any] | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    epoch: int | None = None
+    due_at: datetime | None = None
+    crashes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowStep:
+    """A recorded call of a flow.
+
+    Attributes:
+        run_id: unique within the flow; ``name#occurrence@attempt`` for a step the engine ran (FL-6).
+        result: JSON text, once succeeded.
+        error: ``{"kind", "detail", "trace"}``, once failed.
+        epoch: the worker epoch that recorded it.
+    """
+
+    id: UUID
+    flow_id: UUID
+    run_id: str
+    runtime: Runtime = Runtime.MANAGED
+    task: str
+    status: StepStatus = StepStatus.PENDING
+    attempt: int = 1
+    result: str | None = None
+    error: dict[str, Any] | None = None
+    epoch: int | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowEvent:
+    """Something that happened to a flow besides its steps; never updated (FL-4)."""
+
+    id: UUID
+    flow_id: UUID
+    kind: str
+    payload: Any
+    at: datetime
+
+
+class Page(NamedTuple, Generic[T]):
+    """One page of a list that can grow.
+
+    Attributes:
+        items: the records.
+        next: hand it back as ``after`` for the next page; ``None`` at the end.
+    """
+
+    items: list[T]
+    next: str | None
+
+
+def run_id(name: str, occurrence: int, attempt: int) -> str:
+    """The run id of a step the engine runs: ``name#occurrence@attempt`` (FL-6)."""
+    return f"{name}#{occurrence}@{attempt}"
+
+
+def describe(error: BaseException, trace: str = "") -> dict[str, Any]:
+    """An exception as it is recorded: its qualified name, text and traceback, all JSON."""
+    kind = type(error)
+    described: dict[str, Any] = {
+        "kind": f"{kind.__module__}.{kind.__qualname__}",
+        "detail": getattr(error, "message", None) or _text(error),
+        "trace": trace,
+    }
+    if remedy := getattr(error, "remedy", None):
+        described["remedy"] = str(remedy)
+    return {name: _printable(value) for name, value in described.items()}
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "(its text cannot be made)"
+
+
+def _printable(value: str) -> str:
+    """Lone surrogates have no UTF-8 and NUL is refused by PostgreSQL; both are legal in an exception's text."""
+    return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+
+
+def check_limit(limit: int | None) -> None:
+    """Raises:
+    ValueError: ``limit`` is negative.
+    """
+    if limit is not None and limit < 0:
+        raise ValueError(f"a limit cannot be negative, got {limit}")
+
+
+def terminal_statuses() -> Iterable[FlowStatus]:
+    """The statuses that only retry and rewind leave."""
+    return (status for status in FlowStatus if status.terminal)

@@ -1,0 +1,144 @@
+"""The store: one database, reached through units of work.
+
+``store.run(work)`` runs ``work(tx)`` in a transaction and returns its result once that is durable; ``await
+store.arun(work)`` is the same for coroutines. ``work`` is ordinary synchronous code, so there is no async twin of
+any domain function, no I/O creeps into a transaction, a unit can be run again on conflict, and units of several
+domains compose into one transaction by calling one another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+from holdfast.clock import Clock, SystemClock
+from holdfast.store.migrate import migrate
+from holdfast.store.transaction import Transaction
+from holdfast.store.units import Executor, Unit, UnitThreads, await_for, wait_for
+
+R = TypeVar("R")
+Work = Callable[[Transaction], R]
+Probe = Callable[[str], None]
+
+
+class Backend(Protocol):
+    """What differs between databases.
+
+    Attributes:
+        url: as opened, without secrets.
+        group: how many units one commit may carry.
+        local: no process but this one can see the data (SQLite in memory).
+    """
+
+    url: str
+    group: int
+    local: bool
+
+    def writers(self, clock: Clock, probe: Probe) -> list[Callable[[], Executor]]: ...
+
+    def readers(self, clock: Clock) -> list[Callable[[], Executor]]:
+        """Executors for reading; empty where reading goes through the writers."""
+        ...
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Have ``changed`` called soon after another process has written; returns the end of it."""
+        ...
+
+    def announce(self, tx: Transaction) -> None:
+        """Wake the watchers in other processes, where writing alone does not."""
+        ...
+
+    def turn_holder(self) -> int | None:
+        """The pid that is writing now, where the database queues its writers."""
+        ...
+
+
+class Store:
+    """An open store. Make one with :func:`holdfast.store.open_store`.
+
+    Safe to use from any thread. Closing finishes what is queued.
+    """
+
+    def __init__(self, backend: Backend, clock: Clock | None = None, *, probe: Probe = lambda point: None) -> None:
+        self.clock = clock or SystemClock()
+        self.backend = backend
+        self._writers = UnitThreads("writer", backend.writers(self.clock, probe), group=backend.group)
+        readers = backend.readers(self.clock)
+        self._readers = UnitThreads("reader", readers, group=1) if readers else self._writers
+        try:
+            self.run(migrate, idempotent=True)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def url(self) -> str:
+        """Where the data lives, without secrets."""
+        return self.backend.url
+
+    def submit(self, unit: Unit, *, reading: bool = False) -> None:
+        """Queue a unit; its ``answer`` is called once it is durable (or has failed).
+
+        Raises:
+            StoreClosed: the store was closed.
+        """
+        (self._readers if reading else self._writers).submit(unit)
+
+    def run(self, work: Work[R], *, actor: str = "system", idempotent: bool = False) -> R:
+        """Run ``work`` in a transaction; returns its result once it is durable.
+
+        Args:
+            work: may be called more than once when an attempt was rolled back.
+            actor: who asks.
+            idempotent: running it twice does no harm. Other units carry a key, so that a commit whose answer
+                was lost is resolved by reading back, never guessed.
+
+        Raises:
+            StoreError: the database could not do it; nothing was written.
+            Exception: whatever ``work`` raises; nothing was written.
+        """
+        return wait_for(  # type: ignore[no-any-return]
+            lambda answer: self.submit(Unit(work, answer, actor=actor, idempotent=idempotent)), self._stuck
+        )
+
+    async def arun(self, work: Work[R], *, actor: str = "system", idempotent: bool = False) -> R:
+        """:meth:`run` for coroutines."""
+        loop = asyncio.get_running_loop()
+        return await await_for(  # type: ignore[no-any-return]
+            lambda answer: self.submit(Unit(work, answer, loop=loop, actor=actor, idempotent=idempotent))
+        )
+
+    def read(self, work: Work[R]) -> R:
+        """Run ``work``, which only reads, on one consistent view; does not wait for writers."""
+        return wait_for(  # type: ignore[no-any-return]
+            lambda answer: self.submit(Unit(work, answer, idempotent=True), reading=True), self._stuck
+        )
+
+    async def aread(self, work: Work[R]) -> R:
+        """:meth:`read` for coroutines."""
+        loop = asyncio.get_running_loop()
+        return await await_for(  # type: ignore[no-any-return]
+            lambda answer: self.submit(Unit(work, answer, loop=loop, idempotent=True), reading=True)
+        )
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Have ``changed`` called, from another thread, soon after some other process wrote."""
+        return self.backend.watch(changed)
+
+    def close(self) -> None:
+        """Finish what is queued and let the database go."""
+        self._writers.close()
+        if self._readers is not self._writers:
+            self._readers.close()
+
+    def _stuck(self) -> str:
+        pid = self.backend.turn_holder()
+        return f"process {pid} holds the turn to write" if pid else "the database does not answer"
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

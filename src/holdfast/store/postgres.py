@@ -1,0 +1,257 @@
+"""PostgreSQL as a store: the same units of work on a few connections, each with a thread of its own.
+
+A connection may be cut, or the server killed, at any instant, the commit included. A unit that had not been
+committed is run again. A unit whose commit was not answered is *resolved*: its transaction also wrote a key of
+its own, and the next attempt starts by writing that key again. The unique index makes it wait for whatever
+became of the first transaction, and tells whether it was committed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import msgspec
+import psycopg
+from psycopg import errors as pg
+from psycopg import sql
+from psycopg.types.string import TextLoader
+
+from holdfast.clock import Clock
+from holdfast.errors import StoreClosed, StoreError, StoreFull, StoreUnreachable, StoreUrlInvalid
+from holdfast.ids import new_id
+from holdfast.store.database import Probe
+from holdfast.store.queries import Query, compile_postgres, load_queries
+from holdfast.store.transaction import Params, Row, Transaction
+from holdfast.store.units import Executor, Unit
+
+log = logging.getLogger("holdfast.store")
+
+CONNECTIONS = 4
+PATIENCE_SECONDS = 60.0
+IDLE_IN_TRANSACTION_SECONDS = 4
+_CUT = (psycopg.OperationalError, psycopg.InterfaceError)
+_AGAIN = (pg.SerializationFailure, pg.DeadlockDetected, pg.LockNotAvailable)
+_FULL = (pg.DiskFull,)
+_queries = load_queries("holdfast.store")
+_json = msgspec.json.Encoder()
+
+
+class PostgresBackend:
+    """A PostgreSQL database, in a schema of its own.
+
+    Args:
+        url: ``postgresql://…``; ``?schema=name`` puts the tenant into that schema (default ``holdfast``).
+        patience: seconds during which an unreachable server is waited for.
+    """
+
+    group = 1
+    local = False
+
+    def __init__(self, url: str, *, patience: float = PATIENCE_SECONDS) -> None:
+        parts = urlsplit(url)
+        options = dict(parse_qsl(parts.query, keep_blank_values=True))
+        self.schema = options.pop("schema", "holdfast")
+        if not self.schema or len(self.schema.encode()) > 63 or "\0" in self.schema:
+            raise StoreUrlInvalid(f"{self.schema!r} is not a schema name.")
+        self.patience = patience
+        self.channel = f"holdfast:{self.schema}"[:63]
+        self._conninfo = urlunsplit(parts._replace(query=urlencode(options)))
+        shown = parts.netloc.rpartition("@")
+        user = shown[0].partition(":")[0]
+        self.url = urlunsplit(parts._replace(netloc=f"{user}{shown[1]}{shown[2]}", query=f"schema={self.schema}"))
+
+    def writers(self, clock: Clock, probe: Probe) -> list[Callable[[], Executor]]:
+        return [lambda: PostgresExecutor(self, clock, probe) for _ in range(CONNECTIONS)]
+
+    def readers(self, clock: Clock) -> list[Callable[[], Executor]]:
+        return []
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """A connection with the store's settings; raises the driver's errors."""
+        connection = psycopg.connect(
+            self._conninfo, autocommit=True, connect_timeout=5, application_name="holdfast", client_encoding="utf8"
+        )
+        connection.adapters.register_loader("uuid", TextLoader)
+        path = sql.Identifier(self.schema)
+        connection.execute(
+            sql.SQL("SET search_path = {}; SET idle_in_transaction_session_timeout = {}; SET TIME ZONE 'UTC'").format(
+                path, sql.Literal(f"{IDLE_IN_TRANSACTION_SECONDS}s")
+            )
+        )
+        return connection
+
+    def ensure_schema(self, connection: psycopg.Connection[Any]) -> None:
+        """Create the schema if it is missing; asking first needs no right to create."""
+        if connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [self.schema]).fetchone():
+            return
+        with contextlib.suppress(pg.UniqueViolation, pg.DuplicateSchema):
+            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.schema)))
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        ended = threading.Event()
+        thread = threading.Thread(target=self._watch, args=(changed, ended), name="holdfast-watch", daemon=True)
+        thread.start()
+
+        def end() -> None:
+            ended.set()
+            if thread is not threading.current_thread():
+                thread.join()
+
+        return end
+
+    def _watch(self, changed: Callable[[], None], ended: threading.Event) -> None:
+        while not ended.is_set():
+            try:
+                with self.connect() as connection:
+                    connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self.channel)))
+                    changed()  # what was announced while nobody listened
+                    while not ended.is_set():
+                        for _ in connection.notifies(timeout=0.25, stop_after=1):
+                            changed()
+            except psycopg.Error as error:
+                log.debug("the listening connection was lost: %s", error)
+                ended.wait(0.25)
+
+    def announce(self, tx: Transaction) -> None:
+        tx.execute("SELECT pg_notify(:channel, '')", {"channel": self.channel})
+
+    def turn_holder(self) -> int | None:
+        return None
+
+
+class PostgresTransaction:
+    """A :class:`Transaction` on a PostgreSQL connection."""
+
+    def __init__(self, connection: psycopg.Connection[Any], clock: Clock, actor: str) -> None:
+        self.clock = clock
+        self.actor = actor
+        self.open = True
+        self._connection = connection
+
+    def fetch(self, query: Query | str, params: Params = {}, *, rows: Sequence[Row] | None = None) -> list[Row]:
+        cursor = self._execute(query, params, rows)
+        return cursor.fetchall() if cursor and cursor.description else []
+
+    def fetch_one(self, query: Query | str, params: Params = {}) -> Row | None:
+        cursor = self._execute(query, params, None)
+        return cursor.fetchone() if cursor and cursor.description else None
+
+    def execute(self, query: Query | str, params: Params = {}, *, rows: Sequence[Row] | None = None) -> int:
+        cursor = self._execute(query, params, rows)
+        return cursor.rowcount if cursor else 0
+
+    def lock(self, name: str) -> None:
+        self.execute("SELECT pg_advisory_xact_lock(hashtext('holdfast'), hashtext(current_schema() || :name))", {"name": name})
+
+    def _execute(
+        self, query: Query | str, params: Params, rows: Sequence[Row] | None
+    ) -> psycopg.Cursor[Any] | None:
+        if not self.open:
+            raise StoreClosed("This transaction has ended.", remedy="Use it only inside its unit of work.")
+        text = query if isinstance(query, str) else query.postgres
+        if not text or (rows is not None and not rows):
+            return None
+        compiled = compile_postgres(text)
+        if rows is not None:
+            names = compiled.columns
+            encoded = _json.encode([dict(zip(names, row, strict=True)) for row in rows])
+            params = {**params, "rows": encoded.decode()}
+        return self._connection.execute(compiled.text, params)
+
+
+class PostgresExecutor:
+    """One thread's connection: runs units until each is committed, refused, or out of patience."""
+
+    def __init__(self, backend: PostgresBackend, clock: Clock, probe: Probe) -> None:
+        self._backend = backend
+        self._clock = clock
+        self._probe = probe
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def execute(self, group: Sequence[Unit]) -> None:
+        for unit in group:
+            try:
+                self._persist(unit)
+            except Exception as error:
+                unit.error = translate(error)
+
+    def close(self) -> None:
+        if self._connection:
+            self._connection.close()
+
+    def _persist(self, unit: Unit) -> None:
+        """Attempt ``unit`` until it is settled."""
+        key = None if unit.idempotent or unit.statement else str(new_id())
+        deadline = time.monotonic() + self._backend.patience
+        pause = 0.01
+        while True:
+            try:
+                connection = self._open()
+                if unit.statement:
+                    self._attempt(connection, unit)
+                else:
+                    with connection.transaction():
+                        self._attempt(connection, unit, key)
+                        self._probe("before commit")
+                self._probe("after commit")
+                return
+            except _AGAIN as error:
+                problem: Exception = error
+            except _CUT as error:
+                if isinstance(error, _FULL) or not _was_cut(self._connection, error):
+                    raise
+                self._drop()
+                problem = error
+            if time.monotonic() > deadline:
+                raise StoreUnreachable(f"{self._backend.url} does not answer: {problem}.") from problem
+            time.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, 1.0)
+
+    def _attempt(self, connection: psycopg.Connection[Any], unit: Unit, key: str | None = None) -> None:
+        tx = PostgresTransaction(connection, self._clock, unit.actor)
+        try:
+            if key and not tx.execute(_queries["claim_key"], {"key": key, "at": self._clock.micros()}):
+                return  # an earlier attempt was committed and only its answer lost: its result stands
+            if unit.statement:
+                self._probe("before commit")
+            unit.result = unit.work(tx)
+        finally:
+            tx.open = False
+
+    def _open(self) -> psycopg.Connection[Any]:
+        if self._connection is None or self._connection.closed:
+            self._connection = self._backend.connect()
+            self._backend.ensure_schema(self._connection)
+        return self._connection
+
+    def _drop(self) -> None:
+        if self._connection:
+            with contextlib.suppress(Exception):
+                self._connection.close()
+        self._connection = None
+
+
+def _was_cut(connection: psycopg.Connection[Any] | None, error: Exception) -> bool:
+    """Whether trying again on a new connection can help; a wrong password will stay wrong."""
+    if isinstance(error, pg.InvalidPassword | pg.InvalidAuthorizationSpecification | pg.InvalidCatalogName):
+        return False
+    return connection is None or connection.closed or connection.broken
+
+
+def translate(error: Exception) -> Exception:
+    """The store's own error for one of the driver's; anything else stays what it is."""
+    if isinstance(error, _FULL):
+        found: StoreError = StoreFull("The database server's disk is full.")
+    elif isinstance(error, _CUT):
+        found = StoreUnreachable(f"The database does not answer: {error}.")
+    else:
+        return error
+    found.__cause__ = error
+    return found

@@ -1,0 +1,315 @@
+"""SQLite as a production store: WAL, ``synchronous=FULL``, one writer thread that commits groups.
+
+The writer takes all units that wait, runs each in a savepoint of its own (about 5 µs), commits once and then
+answers all. Several processes may open the file: their writers pass a turnstile (:mod:`.turnstile`). Readers have
+their own connections and never wait for a writer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from holdfast.clock import Clock
+from holdfast.errors import HoldfastError, StoreBusy, StoreClosed, StoreError, StoreFull, StorePathUnusable
+from holdfast.store.database import Probe
+from holdfast.store.queries import MAX_ROOM, Query, compile_sqlite, sqlite_room
+from holdfast.store.transaction import Params, Row, Transaction
+from holdfast.store.turnstile import Turnstile, holder
+from holdfast.store.units import MAX_GROUP, Executor, Unit, log
+
+BUSY_SECONDS = 60.0
+WATCH_SECONDS = 0.02
+READERS = 2
+
+
+class SqliteBackend:
+    """A SQLite file, or (``path=None``) a database in memory.
+
+    Args:
+        path: the file; created when absent, in a directory that must exist.
+        synchronous: ``FULL`` makes each commit survive a power cut; ``NORMAL`` only a crash of the process.
+    """
+
+    def __init__(self, path: Path | None, *, synchronous: str = "FULL") -> None:
+        self.path = path
+        self.local = path is None
+        self.url = f"sqlite:///{path}" if path else "sqlite://"
+        self.group = MAX_GROUP
+        self._synchronous = synchronous
+
+    def writers(self, clock: Clock, probe: Probe) -> list[Callable[[], Executor]]:
+        return [lambda: SqliteWriter(self, clock, probe)]
+
+    def readers(self, clock: Clock) -> list[Callable[[], Executor]]:
+        return [] if self.local else [lambda: SqliteReader(self, clock) for _ in range(READERS)]
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection with the store's settings.
+
+        Raises:
+            StorePathUnusable: the path cannot be opened, or holds no SQLite database.
+        """
+        try:
+            connection = sqlite3.connect(
+                self.path or ":memory:",
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=BUSY_SECONDS,
+                cached_statements=512,
+            )
+            for pragma in (
+                "journal_mode = WAL",
+                f"synchronous = {self._synchronous}",
+                "fullfsync = ON",
+                "cache_size = -65536",
+                "temp_store = MEMORY",
+            ):
+                connection.execute(f"PRAGMA {pragma}").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise StorePathUnusable(f"{self.path} cannot be used as a store: {error}.") from error
+        return connection
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        if self.local:
+            return lambda: None
+        ended = threading.Event()
+        thread = threading.Thread(target=self._watch, args=(changed, ended), name="holdfast-watch", daemon=True)
+        thread.start()
+
+        def end() -> None:
+            ended.set()
+            if thread is not threading.current_thread():
+                thread.join()
+
+        return end
+
+    def _watch(self, changed: Callable[[], None], ended: threading.Event) -> None:
+        """``data_version`` moves with each commit of another connection; asking costs two microseconds."""
+        with contextlib.closing(self.connect()) as connection:
+            seen = None
+            while not ended.wait(WATCH_SECONDS):
+                (version,) = connection.execute("PRAGMA data_version").fetchone()
+                if version != seen:
+                    seen = version
+                    changed()
+
+    def announce(self, tx: Transaction) -> None:
+        """Nothing to do: watchers see the commit itself."""
+
+    def turn_holder(self) -> int | None:
+        return holder(self.path) if self.path else None
+
+
+class SqliteTransaction:
+    """A :class:`Transaction` on a SQLite connection."""
+
+    def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
+        self.clock = clock
+        self.actor = "system"
+        self.open = False
+        self._connection = connection
+
+    def fetch(self, query: Query | str, params: Params = {}, *, rows: Sequence[Row] | None = None) -> list[Row]:
+        sql = query if isinstance(query, str) else query.sqlite
+        if rows is None:
+            return self._execute(sql, params).fetchall()
+        return [row for chunk in self._chunks(sql, params, rows) for row in chunk.fetchall()]
+
+    def fetch_one(self, query: Query | str, params: Params = {}) -> Row | None:
+        found = self.fetch(query, params)
+        return found[0] if found else None
+
+    def execute(self, query: Query | str, params: Params = {}, *, rows: Sequence[Row] | None = None) -> int:
+        sql = query if isinstance(query, str) else query.sqlite
+        if rows is None:
+            return self._execute(sql, params).rowcount if sql else 0
+        return sum(chunk.rowcount for chunk in self._chunks(sql, params, rows))
+
+    def lock(self, name: str) -> None:
+        """Nothing to do: the writer's transaction excludes all others."""
+
+    def _chunks(self, sql: str, params: Params, rows: Sequence[Row]) -> Any:
+        for start in range(0, len(rows), MAX_ROOM):
+            chunk = rows[start : start + MAX_ROOM]
+            room = sqlite_room(len(chunk))
+            compiled = compile_sqlite(sql, room)
+            values = [value for row in chunk for value in row]
+            values += [None] * ((room - len(chunk)) * len(compiled.columns))
+            values.append(len(chunk))
+            values += [params[name] for name in compiled.names]
+            yield self._execute(compiled.text, values)
+
+    def _execute(self, sql: str, params: Any) -> sqlite3.Cursor:
+        if not self.open:
+            raise StoreClosed("This transaction has ended.", remedy="Use it only inside its unit of work.")
+        return self._connection.execute(sql, params)
+
+
+class SqliteWriter:
+    """The one writer of a process."""
+
+    def __init__(self, backend: SqliteBackend, clock: Clock, probe: Probe) -> None:
+        self._backend = backend
+        self._clock = clock
+        self._probe = probe
+        self._turnstile: Turnstile | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._tx: SqliteTransaction
+
+    def execute(self, group: Sequence[Unit]) -> None:
+        try:
+            self._open_turnstile()
+            if self._turnstile:
+                self._turnstile.enter()
+            try:
+                self._commit_all(self._open(), group)
+            finally:
+                if self._turnstile:
+                    self._turnstile.leave()
+        except Exception as error:
+            problem = translate(error)
+            for unit in group:
+                unit.error = problem
+
+    def close(self) -> None:
+        if self._connection:
+            self._connection.close()
+        if self._turnstile:
+            self._turnstile.close()
+
+    def _open_turnstile(self) -> None:
+        path = self._backend.path
+        if path is None or self._turnstile:
+            return
+        try:
+            self._turnstile = Turnstile(path)
+        except OSError as error:
+            raise StorePathUnusable(f"{path} cannot be used as a store: {error.strerror}.") from error
+
+    def _open(self) -> sqlite3.Connection:
+        """Opened inside the turn: switching a new file to WAL tolerates nobody beside it."""
+        if self._connection is None:
+            self._connection = self._backend.connect()
+            self._tx = SqliteTransaction(self._connection, self._clock)
+        return self._connection
+
+    def _commit_all(self, connection: sqlite3.Connection, group: Sequence[Unit]) -> None:
+        """Commit as one; where an error took the whole transaction along, commit the units singly."""
+        try:
+            self._commit(connection, group)
+        except sqlite3.Error as error:
+            if len(group) == 1:
+                raise
+            log.warning("a group could not be committed as one (%s); its units are run singly", error)
+            for unit in group:
+                try:
+                    self._commit(connection, [unit])
+                except sqlite3.Error as single:
+                    unit.error = translate(single)
+
+    def _commit(self, connection: sqlite3.Connection, group: Sequence[Unit]) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for unit in group:
+                self._run(connection, unit)
+            self._probe("before commit")
+            connection.execute("COMMIT")
+            self._probe("after commit")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    def _run(self, connection: sqlite3.Connection, unit: Unit) -> None:
+        """Run one unit in a savepoint; raises only what ended the whole transaction."""
+        tx = self._tx
+        tx.actor, tx.open = unit.actor, True
+        unit.error = None
+        connection.execute("SAVEPOINT unit")
+        try:
+            unit.result = unit.work(tx)
+        except Exception as error:
+            if not connection.in_transaction:
+                raise
+            connection.execute("ROLLBACK TO unit")
+            unit.error = translate(error)
+        finally:
+            tx.open = False
+        connection.execute("RELEASE unit")
+
+
+class SqliteReader:
+    """A reading connection of its own; each unit sees one snapshot."""
+
+    def __init__(self, backend: SqliteBackend, clock: Clock) -> None:
+        self._backend = backend
+        self._clock = clock
+        self._connection: sqlite3.Connection | None = None
+
+    def execute(self, group: Sequence[Unit]) -> None:
+        for unit in group:
+            try:
+                unit.result = self._read(unit)
+            except Exception as error:
+                unit.error = translate(error)
+
+    def close(self) -> None:
+        if self._connection:
+            self._connection.close()
+
+    def _read(self, unit: Unit) -> Any:
+        if self._connection is None:
+            self._connection = self._backend.connect()
+            self._connection.execute("PRAGMA query_only = ON")
+        tx = SqliteTransaction(self._connection, self._clock)
+        tx.open = True
+        self._connection.execute("BEGIN")
+        try:
+            return unit.work(tx)
+        finally:
+            tx.open = False
+            self._connection.execute("ROLLBACK")
+
+
+def sqlite_path(text: str) -> Path:
+    """The absolute path of a store, checked.
+
+    Raises:
+        StorePathUnusable: it is a directory, or its directory is missing or not writable.
+    """
+    path = Path(text).expanduser().absolute()
+    if path.is_dir():
+        raise StorePathUnusable(f"{path} is a directory.")
+    if not path.parent.is_dir():
+        raise StorePathUnusable(f"The directory {path.parent} does not exist.")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise StorePathUnusable(f"{path} is not writable.")
+    return path
+
+
+def translate(error: Exception) -> Exception:
+    """The store's own error for one of the driver's; anything else stays what it is."""
+    if isinstance(error, HoldfastError) or not isinstance(error, sqlite3.Error):
+        return error
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        found: StoreError = StoreFull("The disk is full.")
+    elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        found = StoreBusy(f"Another program has held the write lock for {BUSY_SECONDS:g} s.")
+    elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        found = StorePathUnusable(f"The SQLite file cannot be used: {error}.")
+    elif code == sqlite3.SQLITE_IOERR:
+        found = StoreFull(f"The disk does not take the write: {error}.")
+    else:
+        return error
+    found.__cause__ = error
+    return found
+
+
+
+

@@ -1,0 +1,44 @@
+"""The transaction: what a unit of work is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from holdfast.clock import Clock
+from holdfast.store.queries import Query
+
+Params = Mapping[str, Any]
+Row = tuple[Any, ...]
+
+
+class Transaction(Protocol):
+    """One open transaction, valid only while the unit of work that was given it runs.
+
+    Statements are named queries or SQL text with ``:name`` parameters; the text is the same on both databases
+    unless you use what only one of them has. With ``rows`` a statement that starts with ``@rows(…)`` handles a
+    whole set at once (see :mod:`holdfast.store.queries`).
+
+    Attributes:
+        actor: on whose behalf this unit runs.
+        clock: where to read the time.
+    """
+
+    actor: str
+    clock: Clock
+
+    def fetch(self, query: Query | str, params: Params = ..., *, rows: Sequence[Row] | None = None) -> list[Row]:
+        """All rows of the answer."""
+        ...
+
+    def fetch_one(self, query: Query | str, params: Params = ...) -> Row | None:
+        """The first row of the answer, or ``None``."""
+        ...
+
+    def execute(self, query: Query | str, params: Params = ..., *, rows: Sequence[Row] | None = None) -> int:
+        """Run for its effect; the number of rows it touched."""
+        ...
+
+    def lock(self, name: str) -> None:
+        """Hold the lock ``name`` until the transaction ends. SQLite has one writer at a time anyway."""
+        ...
