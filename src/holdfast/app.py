@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Generator, Sequence
@@ -18,13 +19,13 @@ from holdfast.errors import StoreClosed
 from holdfast.flows import Flow, SqlFlowStore, manager
 from holdfast.flows.definitions import Registry, Workflow, module_workflows, seconds
 from holdfast.flows.engine.lease import Lease, Terms
-from holdfast.flows.engine.port import Ending
+from holdfast.flows.engine.port import Claimed, Ending
 from holdfast.flows.engine.run import FlowRun
 from holdfast.flows.engine.sql_port import SqlEnginePort
 from holdfast.flows.engine.worker import Worker, WorkerOptions
 from holdfast.flows.errors import FlowCancelled, FlowFailed, FlowHalted, FlowNotFound, ResultPending, UseAwait
 from holdfast.flows.outcomes import Outcome, Outcomes
-from holdfast.flows.starts import Starts, make_start
+from holdfast.flows.starts import Start, Starts, make_start
 from holdfast.ids import parse_id
 from holdfast.store import Store, Unit, open_store
 from holdfast.store.database import Probe
@@ -164,7 +165,7 @@ class Holdfast:
     def _open(self) -> None:
         self._store = open_store(self.url, clock=self._clock, patience=self._patience, probe=self._probe)
         self._outcomes = Outcomes(self._store)
-        self._starts = Starts(self._store, self._serves, lambda: self._wake())
+        self._starts = Starts(self._store, self)
 
     def _close(self) -> None:
         store, self._store = self._store, None
@@ -204,8 +205,17 @@ class Holdfast:
     def _tell(self, ended: Sequence[tuple[FlowRun, Ending]]) -> None:
         self._outcomes.tell((run.id, Outcome(ending.status, ending.result, ending.error)) for run, ending in ended)
 
-    def _serves(self, workflow_type: str) -> bool:
-        return self._worker is not None and self._registry.get(workflow_type) is not None
+    def offer(self, starts: Sequence[Start]) -> tuple[int, list[bool]]:
+        """For :class:`~holdfast.flows.starts.Starts`: what the worker here takes at once."""
+        return self._worker.offer(starts) if self._worker else (0, [False] * len(starts))
+
+    def adopt(self, epoch: int, claimed: Sequence[Claimed]) -> None:
+        """For :class:`~holdfast.flows.starts.Starts`: hand over what was leased to the worker here."""
+        worker, loop = self._worker, self._loop
+        if worker is None or loop is None:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop was closed: the flows were freed, or their lease runs out
+            loop.call_soon_threadsafe(worker.adopt, epoch, claimed) if claimed else self._wake()
 
     # -- flows ------------------------------------------------------------------------------------------------
 
@@ -270,8 +280,8 @@ class Holdfast:
     ) -> Callable[[Unit], None]:
         if not self.store or self._registry.get(workflow.name) is not workflow:
             self._registry.add(workflow)
-        encoded = workflow.signature.encode(args, kwargs, self._options.max_payload_bytes)
-        start = make_start(workflow.name, encoded, id=id, key=key, owner=owner, goal=goal)
+        encoded, digest = workflow.signature.encode(args, kwargs, self._options.max_payload_bytes)
+        start = make_start(workflow.name, encoded, digest, id=id, key=key, owner=owner, goal=goal)
         if self._worker is not None:
             self._outcomes.expect(start.id)
         return lambda unit: self._starts.submit(start, unit)

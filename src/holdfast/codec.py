@@ -8,6 +8,7 @@ sets are known. Reading is driven by the annotation: what was written as an ``Or
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -36,7 +37,7 @@ def _decode_foreign(kind: Any, value: Any) -> Any:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_encode_foreign, decimal_format="string")
-_canonical = msgspec.json.Encoder(enc_hook=_encode_foreign, decimal_format="string", order="deterministic")
+_canonical = msgspec.json.Encoder(enc_hook=_encode_foreign, decimal_format="string", order="sorted")
 
 
 @lru_cache(maxsize=4096)
@@ -104,14 +105,30 @@ def digest(value: Any, *, what: str = "The value", max_bytes: int = DEFAULT_MAX_
     Raises:
         NotSerialisable, PayloadTooLarge: as :func:`encode`.
     """
+    return _digest(_encode(_canonical, value, what, max_bytes))
+
+
+def encode_canonical(value: Any, *, what: str = "The value", max_bytes: int = DEFAULT_MAX_BYTES) -> tuple[str, int]:
+    """``value`` as canonical JSON text, and its :func:`digest`.
+
+    Raises:
+        NotSerialisable, PayloadTooLarge: as :func:`encode`.
+    """
     data = _encode(_canonical, value, what, max_bytes)
+    return data.decode(), _digest(data)
+
+
+def _digest(data: bytes) -> int:
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "big", signed=True)
 
 
-Raw = msgspec.Raw
-"""A part of a JSON document that is not read yet."""
+def record_type(name: str, fields: Mapping[str, Any]) -> type[msgspec.Struct]:
+    """A type to :func:`decode` a JSON object into: a field each, all optional (``msgspec.UNSET``), others refused."""
+    return msgspec.defstruct(
+        name, [(field, kind | msgspec.UnsetType, msgspec.UNSET) for field, kind in fields.items()], forbid_unknown_fields=True
+    )
 
 
-def raw_text(raw: msgspec.Raw) -> str:
-    """The JSON text of ``raw``."""
-    return bytes(raw).decode()
+def present_fields(record: msgspec.Struct) -> dict[str, Any]:
+    """The fields of a :func:`record_type` that were there."""
+    return {name: value for name in record.__struct_fields__ if (value := getattr(record, name)) is not msgspec.UNSET}

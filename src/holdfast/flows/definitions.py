@@ -12,13 +12,12 @@ import inspect
 from asyncio.events import _get_running_loop
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints, overload
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, get_type_hints, overload
 from uuid import UUID
 
 from holdfast import codec
-from holdfast.errors import InvalidInput
+from holdfast.errors import InvalidInput, NotSerialisable
 from holdfast.flows.errors import InvalidArguments, InvalidTimeout, WorkflowExists
 from holdfast.store import Transaction
 
@@ -27,18 +26,16 @@ R = TypeVar("R")
 
 MAX_NAME = 200
 MAX_SECONDS = 100 * 365 * 86400.0
-_PLAIN = (str, int, float, bool, bytes, type(None), UUID, datetime, timedelta)
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None), UUID, datetime, timedelta})
 
 
-@dataclass(frozen=True, slots=True)
-class StepContext:
+class StepContext(NamedTuple):
     """What a running step can know about itself.
 
     Attributes:
         flow_id: the flow it belongs to.
         run_id: unique within the flow.
         attempt: 1 on the first try.
-        idempotency_key: the same on every try of this call, on any worker; hand it to services that deduplicate.
     """
 
     flow_id: UUID
@@ -47,6 +44,7 @@ class StepContext:
 
     @property
     def idempotency_key(self) -> str:
+        """The same on every try of this call, on any worker; hand it to services that deduplicate."""
         return f"{self.flow_id}/{self.run_id}"
 
 
@@ -90,8 +88,9 @@ class Signature:
         except NameError:  # names that exist for the type checker only
             hints = {}
         self.result = hints.get("return", Any)
-        self.kinds = [hints.get(parameter.name, Any) for parameter in self.parameters]
-        self._by_name = dict(zip((p.name for p in self.parameters), self.kinds, strict=True))
+        self._record = codec.record_type(
+            function.__name__, {parameter.name: _held(parameter, hints) for parameter in self.parameters}
+        )
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
         """Raises:
@@ -102,46 +101,44 @@ class Signature:
         except TypeError as error:
             raise InvalidArguments(f"{self.name}(): {error}.") from None
 
-    def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any], max_bytes: int) -> str:
-        """Arguments as a JSON object by parameter name, checked to read back as annotated.
+    def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any], max_bytes: int) -> tuple[str, int]:
+        """Arguments as a canonical JSON object by parameter name, checked to read back as annotated, and its digest.
 
         Raises:
             InvalidArguments, NotSerialisable, PayloadTooLarge: they cannot be a flow's arguments.
         """
         bound = self.bind(args, kwargs)
-        text = codec.encode(bound.arguments, what=f"An argument of {self.name}", max_bytes=max_bytes)
-        try:
-            self.decode(text)
-        except InvalidInput as error:
-            raise InvalidArguments(error.message) from error
-        return text
+        text, digest = codec.encode_canonical(
+            bound.arguments, what=f"An argument of {self.name}", max_bytes=max_bytes
+        )
+        self.decode(text)
+        return text, digest
 
-    def decode(self, text: str) -> inspect.BoundArguments:
-        """The arguments that :meth:`encode` wrote, each as its annotation.
+    def decode(self, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Positional and keyword arguments from what :meth:`encode` wrote, each as its annotation.
 
         Raises:
-            InvalidArguments, NotSerialisable: the parameters have changed since.
+            InvalidArguments: they do not fit, or the parameters have changed since.
         """
-        raw = codec.decode(text, dict[str, codec.Raw])
-        bound = inspect.BoundArguments(self._signature, {})  # type: ignore[arg-type]
-        for parameter in self.parameters:
-            if parameter.name in raw:
-                what = f"The argument {parameter.name} of {self.name}"
-                bound.arguments[parameter.name] = codec.decode(
-                    codec.raw_text(raw.pop(parameter.name)), _held(parameter, self._by_name), what=what
-                )
-        if raw:
-            raise InvalidArguments(f"{self.name}() has no parameter {', '.join(raw)}.")
-        return bound
+        try:
+            arguments = codec.present_fields(codec.decode(text, self._record, what=f"An argument of {self.name}"))
+        except NotSerialisable as error:
+            raise InvalidArguments(error.message) from error
+        bound = inspect.BoundArguments(self._signature, arguments)  # type: ignore[arg-type]
+        return bound.args, bound.kwargs
 
     def isolate(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Copies of what could be shared: a step that changed its arguments would change the workflow's own, on
         the first run and not on replay."""
-        return tuple(arg if isinstance(arg, _PLAIN) else copy.deepcopy(arg) for arg in args)
+        for arg in args:
+            if type(arg) not in _PLAIN:
+                return copy.deepcopy(args)
+        return args
 
 
-def _held(parameter: inspect.Parameter, kinds: dict[str, Any]) -> Any:
-    kind = kinds[parameter.name]
+def _held(parameter: inspect.Parameter, hints: dict[str, Any]) -> Any:
+    """The type of what a parameter holds."""
+    kind = hints.get(parameter.name, Any)
     if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
         return tuple[kind, ...]
     if parameter.kind is inspect.Parameter.VAR_KEYWORD:
@@ -179,11 +176,14 @@ class Step(Generic[P, R]):
         self.transactional = takes_transaction(fn)
         if retries < 0:
             raise InvalidInput(f"Retries cannot be {retries}.", remedy="Use 0 or more.")
-        if self.transactional and self.asynchronous:
+        if self.transactional and (self.asynchronous or timeout is not None):
             raise InvalidInput(
-                f"The step {self.name} takes a transaction and is async.", remedy="Write it as a plain `def`."
+                f"The step {self.name} takes a transaction, so it can be neither async nor timed out.",
+                remedy="Write it as a plain, quick `def`.",
             )
         self.signature = Signature(fn, skip=int(self.transactional))
+        self.argument = f"An argument of {self.name}"
+        self.outcome = f"The result of {self.name}"
         self.__doc__ = fn.__doc__
         self.__name__ = fn.__name__
         self.__wrapped__ = fn
@@ -205,8 +205,6 @@ class Step(Generic[P, R]):
 
     def positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Arguments in one canonical form, however the call spelled them."""
-        if not kwargs:
-            return args, kwargs
         bound = self.signature.bind(args, kwargs)
         return bound.args, bound.kwargs
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -171,11 +170,6 @@ class Page(NamedTuple, Generic[T]):
     next: str | None
 
 
-def run_id(name: str, occurrence: int, attempt: int) -> str:
-    """The run id of a step the engine runs: ``name#occurrence@attempt`` (FL-6)."""
-    return f"{name}#{occurrence}@{attempt}"
-
-
 def describe(error: BaseException, trace: str = "") -> dict[str, Any]:
     """An exception as it is recorded: its qualified name, text and traceback, all JSON."""
     kind = type(error)
@@ -207,8 +201,3 @@ def check_limit(limit: int | None) -> None:
     """
     if limit is not None and limit < 0:
         raise ValueError(f"a limit cannot be negative, got {limit}")
-
-
-def terminal_statuses() -> Iterable[FlowStatus]:
-    """The statuses that only retry and rewind leave."""
-    return (status for status in FlowStatus if status.terminal)

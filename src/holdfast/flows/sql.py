@@ -204,14 +204,9 @@ def _born(flow: Flow) -> dict[str, Any]:
         "created_at": created,
         "seed": secrets.randbits(63),
         "args": flow.args,
-        "args_digest": args_digest(flow.args),
+        "args_digest": codec.encode_canonical(codec.decode(flow.args))[1],
         "due_at": (to_micros(flow.due_at) if flow.due_at else created) if _runnable(flow) else None,
     }
-
-
-def args_digest(args: str) -> int:
-    """Digest of a flow's arguments, by which a repeated start is recognised (FL-18)."""
-    return codec.digest(codec.decode(args))
 
 
 def _runnable(flow: Flow) -> bool:

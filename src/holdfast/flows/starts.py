@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from holdfast.errors import InvalidId
+from holdfast.flows.engine.port import Claimed
 from holdfast.flows.errors import FlowExists
-from holdfast.flows.sql import args_digest
 from holdfast.ids import new_id, parse_id
 from holdfast.store import Store, Transaction, Unit, load_queries
 from holdfast.store.units import answer
@@ -28,7 +29,8 @@ class Start:
         id: the flow's, the caller's own or a fresh one.
         named: the caller chose the id.
         key: the caller's idempotency key within the workflow type, if any.
-        args: JSON object.
+        args: canonical JSON object.
+        digest: of ``args``.
     """
 
     id: UUID
@@ -38,10 +40,11 @@ class Start:
     owner: str
     goal: str
     args: str
+    digest: int
 
 
 def make_start(
-    workflow_type: str, args: str, *, id: UUID | str | None, key: str | None, owner: str, goal: str
+    workflow_type: str, args: str, digest: int, *, id: UUID | str | None, key: str | None, owner: str, goal: str
 ) -> Start:
     """Raises:
     InvalidId: an empty or malformed id or key (FL-18).
@@ -49,22 +52,23 @@ def make_start(
     if key is not None and (not key or len(key) > MAX_KEY or not key.isprintable()):
         raise InvalidId(f"{key!r} cannot be a key.", remedy=f"Use 1 to {MAX_KEY} printable characters.")
     flow_id = new_id() if id is None else parse_id(id)
-    return Start(flow_id, id is not None, key, workflow_type, owner, goal, args)
+    return Start(flow_id, id is not None, key, workflow_type, owner, goal, args, digest)
 
 
 class Starts:
     """Inserts requests in groups: what arrives while one group is on its way makes up the next.
 
+    A flow that a worker of this process has room for is leased to it by the same statement, and handed to it once
+    that is durable.
+
     Args:
         store: where to.
-        local: whether a worker of this process serves a workflow type; otherwise others are told.
-        started: called, from a store thread, after a group was committed.
+        adopter: the worker, or ``None``.
     """
 
-    def __init__(self, store: Store, local: Callable[[str], bool], started: Callable[[], None]) -> None:
+    def __init__(self, store: Store, adopter: Adopter | None) -> None:
         self._store = store
-        self._local = local
-        self._started = started
+        self._adopter = adopter
         self._lock = threading.Lock()
         self._waiting: list[tuple[Start, Unit]] = []
         self._sending = False
@@ -85,12 +89,18 @@ class Starts:
         if not group:
             return
         starts = [start for start, _ in group]
+        epoch, adopted = self._adopter.offer(starts) if self._adopter else (0, [False] * len(starts))
 
         def settle(unit: Unit) -> None:
-            self._settle(group, unit)
+            self._settle(group, unit, epoch)
+
+        def work(tx: Transaction) -> Started:
+            if not all(adopted):
+                self._store.backend.announce(tx)
+            return insert_flows(tx, starts, epoch, adopted)
 
         try:
-            self._store.submit(Unit(lambda tx: self._insert(tx, starts), settle, idempotent=True))
+            self._store.submit(Unit(work, settle, idempotent=True))
         except Exception as error:
             with self._lock:
                 self._sending = False
@@ -98,53 +108,80 @@ class Starts:
                 waiter.error = error
             answer([waiter for _, waiter in group])
 
-    def _insert(self, tx: Transaction, starts: Sequence[Start]) -> list[UUID | FlowExists]:
-        if not all(self._local(start.workflow_type) for start in starts):
-            self._store.backend.announce(tx)
-        return insert_flows(tx, starts)
-
-    def _settle(self, group: Sequence[tuple[Start, Unit]], unit: Unit) -> None:
-        outcomes = unit.result if unit.error is None else [unit.error] * len(group)
+    def _settle(self, group: Sequence[tuple[Start, Unit]], unit: Unit, epoch: int) -> None:
+        started: Started | None = unit.result
+        outcomes = started.outcomes if started and unit.error is None else [unit.error] * len(group)
         for (_, waiter), outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, BaseException):
                 waiter.error = outcome
             else:
                 waiter.result = outcome
-        self._started()
+        if self._adopter:
+            self._adopter.adopt(epoch, started.adopted if started and unit.error is None else [])
         self._send()
         answer([waiter for _, waiter in group])
 
 
-def insert_flows(tx: Transaction, starts: Sequence[Start]) -> list[UUID | FlowExists]:
-    """Insert flows that do not exist yet; each one's id, or why it cannot be (FL-18).
+class Adopter(Protocol):
+    """A worker that may take flows as they are started. Called from any thread."""
+
+    def offer(self, starts: Sequence[Start]) -> tuple[int, list[bool]]:
+        """The worker's epoch, and which of ``starts`` it has room for."""
+        ...
+
+    def adopt(self, epoch: int, claimed: Sequence[Claimed]) -> None:
+        """These were leased to it; whatever else was started is for its ordinary claims."""
+        ...
+
+
+class Started(NamedTuple):
+    """What became of a group of starts: each one's id or why it cannot be, and those leased to the adopter."""
+
+    outcomes: list[UUID | FlowExists]
+    adopted: list[Claimed]
+
+
+def insert_flows(
+    tx: Transaction, starts: Sequence[Start], epoch: int = 0, adopted: Sequence[bool] | None = None
+) -> Started:
+    """Insert flows that do not exist yet (FL-18).
 
     Doing it again does no harm: the same id or key with the same workflow and arguments is the same flow.
+
+    Args:
+        starts: the requests.
+        epoch: a worker's, to which those marked in ``adopted`` are leased if it is alive.
     """
     now = tx.clock.micros()
-    digests = [args_digest(start.args) for start in starts]
     rows = [
-        (str(s.id), s.key, s.workflow_type, s.owner, s.goal, now, secrets.randbits(63), s.args, digest)
-        for s, digest in zip(starts, digests, strict=True)
+        (str(s.id), s.key, s.workflow_type, s.owner, s.goal, now, secrets.randbits(63), s.args, s.digest, take)
+        for s, take in zip(starts, adopted or [False] * len(starts), strict=True)
     ]
-    inserted = {row[0] for row in tx.fetch(_q["insert_flows"], rows=rows)}
+    inserted = {row[0]: row for row in tx.fetch(_q["insert_flows"], {"epoch": epoch}, rows=rows)}
+    leased = [
+        Claimed(row[1], row[0], s.workflow_type, s.args, 1, row[3], now, False, 1, 0, ())
+        for s in starts
+        if (row := inserted.get(str(s.id))) and row[2] is not None
+    ]
     missing = [(str(s.id), s.key, s.workflow_type) for s in starts if str(s.id) not in inserted]
     repeats = len({start.id for start in starts}) < len(starts)
     if not missing and not repeats:
-        return [start.id for start in starts]
+        return Started([start.id for start in starts], leased)
     looked_up = [(str(s.id), s.key, s.workflow_type) for s in starts]
     standing = [(row[0], row[1], (row[2], row[3])) for row in tx.fetch(_q["standing"], rows=looked_up)]
     by_id = {flow_id: (flow_id, what) for flow_id, _, what in standing}
     by_key = {(key, what[0]): (flow_id, what) for flow_id, key, what in standing if key is not None}
-    return [_identify(start, digest, by_id, by_key) for start, digest in zip(starts, digests, strict=True)]
+    outcomes = [_identify(start, by_id, by_key) for start in starts]
+    return Started(outcomes, leased)
 
 
 Standing = tuple[str, tuple[str, int]]
 
 
 def _identify(
-    start: Start, digest: int, by_id: dict[str, Standing], by_key: dict[tuple[str, str], Standing]
+    start: Start, by_id: dict[str, Standing], by_key: dict[tuple[str, str], Standing]
 ) -> UUID | FlowExists:
-    same = (start.workflow_type, digest)
+    same = (start.workflow_type, start.digest)
     found = by_id.get(str(start.id))
     keyed = by_key.get((start.key, start.workflow_type)) if start.key else None
     if found and found[1] != same:

@@ -182,6 +182,9 @@ class PostgresExecutor:
             except Exception as error:
                 unit.error = translate(error)
 
+    def tick(self) -> None:
+        """Nothing to look after."""
+
     def close(self) -> None:
         if self._connection:
             self._connection.close()

@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from holdfast.store.turnstile import Turnstile, holder
 from holdfast.store.units import MAX_GROUP, Executor, Unit, log
 
 BUSY_SECONDS = 60.0
-WATCH_SECONDS = 0.02
 READERS = 2
 
 
@@ -41,6 +40,7 @@ class SqliteBackend:
         self.local = path is None
         self.url = f"sqlite:///{path}" if path else "sqlite://"
         self.group = MAX_GROUP
+        self.watchers: list[Callable[[], None]] = []
         self._synchronous = synchronous
 
     def writers(self, clock: Clock, probe: Probe) -> list[Callable[[], Executor]]:
@@ -76,28 +76,8 @@ class SqliteBackend:
         return connection
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
-        if self.local:
-            return lambda: None
-        ended = threading.Event()
-        thread = threading.Thread(target=self._watch, args=(changed, ended), name="holdfast-watch", daemon=True)
-        thread.start()
-
-        def end() -> None:
-            ended.set()
-            if thread is not threading.current_thread():
-                thread.join()
-
-        return end
-
-    def _watch(self, changed: Callable[[], None], ended: threading.Event) -> None:
-        """``data_version`` moves with each commit of another connection; asking costs two microseconds."""
-        with contextlib.closing(self.connect()) as connection:
-            seen = None
-            while not ended.wait(WATCH_SECONDS):
-                (version,) = connection.execute("PRAGMA data_version").fetchone()
-                if version != seen:
-                    seen = version
-                    changed()
+        self.watchers.append(changed)
+        return lambda: self.watchers.remove(changed)
 
     def announce(self, tx: Transaction) -> None:
         """Nothing to do: watchers see the commit itself."""
@@ -127,19 +107,24 @@ class SqliteTransaction:
 
     def execute(self, query: Query | str, params: Params = {}, *, rows: Sequence[Row] | None = None) -> int:
         sql = query if isinstance(query, str) else query.sqlite
+        before = self._connection.total_changes  # the driver's rowcount does not know WITH … INSERT
         if rows is None:
-            return self._execute(sql, params).rowcount if sql else 0
-        return sum(chunk.rowcount for chunk in self._chunks(sql, params, rows))
+            if sql:
+                self._execute(sql, params)
+        else:
+            for _ in self._chunks(sql, params, rows):
+                pass
+        return self._connection.total_changes - before
 
     def lock(self, name: str) -> None:
         """Nothing to do: the writer's transaction excludes all others."""
 
-    def _chunks(self, sql: str, params: Params, rows: Sequence[Row]) -> Any:
+    def _chunks(self, sql: str, params: Params, rows: Sequence[Row]) -> Iterator[sqlite3.Cursor]:
         for start in range(0, len(rows), MAX_ROOM):
             chunk = rows[start : start + MAX_ROOM]
             room = sqlite_room(len(chunk))
             compiled = compile_sqlite(sql, room)
-            values = [value for row in chunk for value in row]
+            values = list(chain.from_iterable(chunk))
             values += [None] * ((room - len(chunk)) * len(compiled.columns))
             values.append(len(chunk))
             values += [params[name] for name in compiled.names]
@@ -160,6 +145,7 @@ class SqliteWriter:
         self._probe = probe
         self._turnstile: Turnstile | None = None
         self._connection: sqlite3.Connection | None = None
+        self._version = 0
         self._tx: SqliteTransaction
 
     def execute(self, group: Sequence[Unit]) -> None:
@@ -182,6 +168,16 @@ class SqliteWriter:
             self._connection.close()
         if self._turnstile:
             self._turnstile.close()
+
+    def tick(self) -> None:
+        """``data_version`` moves with each commit of another connection; asking costs two microseconds."""
+        if self._connection is None or self._backend.local:
+            return
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            self._version = version
+            for changed in list(self._backend.watchers):
+                changed()
 
     def _open_turnstile(self) -> None:
         path = self._backend.path
@@ -214,6 +210,8 @@ class SqliteWriter:
                     unit.error = translate(single)
 
     def _commit(self, connection: sqlite3.Connection, group: Sequence[Unit]) -> None:
+        if len(group) == 1 and group[0].statement:
+            return self._autocommit(connection, group[0])
         connection.execute("BEGIN IMMEDIATE")
         try:
             for unit in group:
@@ -224,6 +222,23 @@ class SqliteWriter:
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+        return None
+
+    def _autocommit(self, connection: sqlite3.Connection, unit: Unit) -> None:
+        """One statement alone: written, committed and synced by one call into SQLite, outside the GIL."""
+        tx = self._tx
+        tx.actor, tx.open = unit.actor, True
+        unit.error = None
+        self._probe("before commit")
+        try:
+            unit.result = unit.work(tx)
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            unit.error = error
+        finally:
+            tx.open = False
+        self._probe("after commit")
 
     def _run(self, connection: sqlite3.Connection, unit: Unit) -> None:
         """Run one unit in a savepoint; raises only what ended the whole transaction."""
@@ -257,6 +272,9 @@ class SqliteReader:
                 unit.result = self._read(unit)
             except Exception as error:
                 unit.error = translate(error)
+
+    def tick(self) -> None:
+        """Nothing to look after."""
 
     def close(self) -> None:
         if self._connection:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ log = logging.getLogger("holdfast.store")
 
 MAX_GROUP = 512
 SLOW_SECONDS = 5.0
+TICK_SECONDS = 0.02
 
 
 class Unit:
@@ -62,6 +64,10 @@ class Executor(Protocol):
 
     def execute(self, group: Sequence[Unit]) -> None:
         """Run the units and set each one's ``result`` or ``error``; raises nothing."""
+        ...
+
+    def tick(self) -> None:
+        """Called every ``TICK_SECONDS`` or so."""
         ...
 
     def close(self) -> None: ...
@@ -108,17 +114,26 @@ class UnitThreads:
 
     def _serve(self, make: Callable[[], Executor]) -> None:
         executor = make()
+        ticked = 0.0
         try:
-            while group := self._take():
-                executor.execute(group)
-                answer(group)
+            while (group := self._take()) is not None:
+                if group:
+                    executor.execute(group)
+                    answer(group)
+                if time.monotonic() - ticked >= TICK_SECONDS:
+                    executor.tick()
+                    ticked = time.monotonic()
         finally:
             executor.close()
 
-    def _take(self) -> list[Unit]:
-        first = self._queue.get()
-        if first is None:
+    def _take(self) -> list[Unit] | None:
+        """What waits now; empty when nothing came for a while, ``None`` at the end."""
+        try:
+            first = self._queue.get(timeout=TICK_SECONDS)
+        except Empty:
             return []
+        if first is None:
+            return None
         group = [first]
         while len(group) < self._group:
             try:

@@ -37,7 +37,11 @@ class Reporter(Protocol):
 
     async def transact(self, call: Call, work: Callable[[Transaction], Record]) -> None: ...
 
-    async def may_start(self, call: Call) -> None: ...
+    def may_start(self) -> bool: ...
+
+    async def wait_to_start(self) -> None: ...
+
+    def flush(self) -> None: ...
 
     async def pause(self, seconds: float) -> None: ...
 
@@ -69,6 +73,11 @@ class Attempts:
         self._queue.append(call)
         self._call_relief()
 
+    @property
+    def queued(self) -> bool:
+        """Calls wait for their first stride; a flush follows when they had it."""
+        return bool(self._queue)
+
     def abandon(self, call: Call) -> None:
         """Stop a call nobody waits for, as far as it can be stopped."""
         if call.task is not None:
@@ -86,7 +95,9 @@ class Attempts:
 
     def _relieve(self) -> None:
         self._relief = False
-        if self._queue:
+        if not self._queue:
+            self._reporter.flush()
+        else:
             runner = self._loop.create_task(self._run(), context=self._context.copy())
             self._runners.add(runner)
             runner.add_done_callback(self._runners.discard)
@@ -103,76 +114,106 @@ class Attempts:
             call.task = task
             self.active += 1
             try:
-                await self._settle(call)
+                began = self._clock.micros()
+                first = self._begin(call)
+                if first is None or not first.ended or not self._succeed(call, first.value, 1, began):
+                    await self._settle(call, first, began)
+            except _Unrecordable as error:
+                self._reporter.unrecordable(call, error.cause)
             except asyncio.CancelledError:
                 task.uncancel()
             finally:
                 call.task = None
                 self.active -= 1
+        self._reporter.flush()
 
-    async def _settle(self, call: Call) -> None:
+    def _begin(self, call: Call) -> Strides | None:
+        """Take the first stride of an ``async def`` step, here and now; most have no second one."""
+        step = call.step
+        assert step is not None
+        if not step.asynchronous or step.timeout is not None or not self._reporter.may_start():
+            return None
+        strides = Strides(self._context.copy(), StepContext(call.run.id, call.run_id, 1))
+        strides.begin(step.fn, call.args, call.kwargs)
+        return strides
+
+    async def _settle(self, call: Call, first: Strides | None, began: int) -> None:
         """Try until the call has an outcome that can be recorded."""
         step = call.step
         assert step is not None
-        await self._reporter.may_start(call)
-        began, tries = self._clock.micros(), 0
+        while first is None and not self._reporter.may_start():
+            await self._reporter.wait_to_start()
+        tries = 0
         while True:
             tries += 1
             try:
-                await self._attempt(call, step, tries, began)
+                if step.transactional:
+                    return await self._reporter.transact(call, self._transaction(call, step, tries, began))
+                value = await (first or self._attempt(call, step, tries))
+                self._succeed(call, value, tries, began)
                 return
             except asyncio.CancelledError as error:
                 if call.abandoned:
                     raise
                 problem: BaseException = error
-            except InvalidInput as error:
-                if isinstance(error, _Unrecordable):
-                    return self._reporter.unrecordable(call, error.cause)
-                problem = error
+            except _Unrecordable as error:
+                return self._reporter.unrecordable(call, error.cause)
             except (Exception, SystemExit) as error:
                 problem = error
             if tries > step.retries:
-                return self._failed(call, step, problem, tries, began)
+                return self._fail(call, step, problem, tries, began)
+            first = None
             await self._reporter.pause(backoff(step, tries))
 
-    async def _attempt(self, call: Call, step: Step[..., Any], tries: int, began: int) -> None:
-        context = self._context.copy()
-        context.run(step_context.set, StepContext(call.run.id, call.run_id, tries))
-        if step.transactional:
-            return await self._reporter.transact(call, self._transaction(call, step, context, tries, began))
+    async def _attempt(self, call: Call, step: Step[..., Any], tries: int) -> Any:
+        """One try of a step that was not begun yet."""
+        about = StepContext(call.run.id, call.run_id, tries)
         if step.timeout is None:
-            value = await self._invoke(call, step, context)
-        else:
-            try:
-                async with asyncio.timeout(step.timeout) as limit:
-                    value = await self._invoke(call, step, context)
-            except TimeoutError:
-                if limit.expired():
-                    raise TimeoutError(f"the attempt took over {step.timeout:g} s") from None
-                raise
-        record = self._succeeded(call, value, tries, began)
-        return self._reporter.completed(call, record, self._decoded(call, record))
+            return await self._invoke(call, step, about)
+        try:
+            async with asyncio.timeout(step.timeout) as limit:
+                return await self._invoke(call, step, about)
+        except TimeoutError:
+            if limit.expired():
+                raise TimeoutError(f"the attempt took over {step.timeout:g} s") from None
+            raise
 
-    async def _invoke(self, call: Call, step: Step[..., Any], context: Context) -> Any:
+    async def _invoke(self, call: Call, step: Step[..., Any], about: StepContext) -> Any:
+        strides = Strides(self._context.copy(), about)
         if step.asynchronous:
-            return await InContext(step.fn(*call.args, **call.kwargs), context)
+            strides.begin(step.fn, call.args, call.kwargs)
+            return await strides
         return await self._loop.run_in_executor(
-            self._pool, lambda: context.run(step.fn, *call.args, **call.kwargs)
+            self._pool, lambda: strides.context.run(step.fn, *call.args, **call.kwargs)
         )
 
     def _transaction(
-        self, call: Call, step: Step[..., Any], context: Context, tries: int, began: int
+        self, call: Call, step: Step[..., Any], tries: int, began: int
     ) -> Callable[[Transaction], Record]:
+        about = StepContext(call.run.id, call.run_id, tries)
+
         def work(tx: Transaction) -> Record:
-            record = self._succeeded(call, context.copy().run(step.fn, tx, *call.args, **call.kwargs), tries, began)
+            strides = Strides(self._context.copy(), about)
+            record = self._succeeded(call, strides.context.run(step.fn, tx, *call.args, **call.kwargs), tries, began)
             self._decoded(call, record)
             return record
 
         return work
 
+    def _succeed(self, call: Call, value: Any, tries: int, began: int) -> bool:
+        """Report a result; always true.
+
+        Raises:
+            _Unrecordable: it cannot be recorded.
+        """
+        record = self._succeeded(call, value, tries, began)
+        self._reporter.completed(call, record, self._decoded(call, record))
+        return True
+
     def _succeeded(self, call: Call, value: Any, tries: int, began: int) -> Record:
+        assert call.step is not None
         try:
-            result = codec.encode(value, what=f"The result of {call.name}", max_bytes=self._max_bytes)
+            result = codec.encode(value, what=call.step.outcome, max_bytes=self._max_bytes)
         except InvalidInput as error:
             raise _Unrecordable(error) from error
         return call.record(StepStatus.SUCCEEDED, result, None, tries, began, self._clock.micros())
@@ -184,7 +225,7 @@ class Attempts:
         except InvalidInput as error:
             raise _Unrecordable(error) from error
 
-    def _failed(self, call: Call, step: Step[..., Any], error: BaseException, tries: int, began: int) -> None:
+    def _fail(self, call: Call, step: Step[..., Any], error: BaseException, tries: int, began: int) -> None:
         lines = traceback.format_exception(type(error), error, error.__traceback__, limit=-_TRACE_LINES)
         described = describe(error, "".join(lines))
         if type(error) in step.raises.values() and _rebuilds(step, error):
@@ -202,19 +243,42 @@ class _Unrecordable(InvalidInput):
         self.cause = cause
 
 
-class InContext:
-    """Awaits a coroutine with each of its strides run in ``context``, within the task that awaits."""
+class Strides:
+    """The strides of a coroutine, each run in a context of its own, within the task that awaits them.
 
-    __slots__ = ("_context", "_coroutine")
+    Attributes:
+        context: what the step's context variables live in.
+        ended: whether it returned, with ``value``, in its first stride.
+    """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> None:
-        self._coroutine = coroutine
-        self._context = context
+    __slots__ = ("_coroutine", "_error", "_waiting", "context", "ended", "value")
+
+    def __init__(self, context: Context, about: StepContext) -> None:
+        self.context = context
+        self.ended = False
+        self.value: Any = None
+        self._coroutine: Coroutine[Any, Any, Any]
+        self._error: BaseException | None = None
+        self._waiting: Any = None
+        context.run(step_context.set, about)
+
+    def begin(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Take the first stride."""
+        try:
+            self._coroutine = fn(*args, **kwargs)
+            self._waiting = self.context.run(self._coroutine.send, None)
+        except StopIteration as stop:
+            self.ended, self.value = True, stop.value
+        except BaseException as error:
+            self._error = error
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        run, send, throw = self._context.run, self._coroutine.send, self._coroutine.throw
+        if self._error is not None:
+            raise self._error
+        if self.ended:
+            return self.value
+        run, send, throw, waiting = self.context.run, self._coroutine.send, self._coroutine.throw, self._waiting
         try:
-            waiting = run(send, None)
             while True:
                 try:
                     sent = yield waiting

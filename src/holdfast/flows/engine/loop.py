@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from asyncio import events
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from contextvars import Context, copy_context
 from typing import Any, Protocol
 
@@ -22,6 +23,8 @@ MAX_TURNS = 1_000_000
 class Timekeeper(Protocol):
     """What the loop asks of the flow it belongs to."""
 
+    num: int
+
     def loop_time(self) -> float: ...
 
     def call_step(
@@ -29,6 +32,17 @@ class Timekeeper(Protocol):
     ) -> Coroutine[Any, Any, Any]: ...
 
     def start_timer(self, when: float, handle: Handle) -> None: ...
+
+
+@contextmanager
+def excursion() -> Iterator[None]:
+    """Leave the worker's own loop for those of flows. Around a group of strides, not each: to set the running loop
+    asks the system for the process id every time."""
+    outer = events._get_running_loop()
+    try:
+        yield
+    finally:
+        events._set_running_loop(outer)
 
 
 class Handle:
@@ -54,7 +68,8 @@ class Handle:
 
 
 class _Ordered:
-    """Hashes by order of creation, so that the sets asyncio keeps and returns iterate alike on every replay."""
+    """Hashes by flow and order of creation, so that the sets asyncio keeps and returns iterate alike on every
+    replay (and all the tasks of a process, which asyncio keeps in one set, still differ)."""
 
     _order: int
 
@@ -83,32 +98,28 @@ class FlowLoop(asyncio.AbstractEventLoop):
         self.call_step = flow.call_step
         self.tasks: list[FlowTask] = []
         self._ready: deque[Handle] = deque()
-        self._orders = 0
+        self._orders = hash(flow.num) * MAX_TURNS
 
     def settle(self) -> None:
-        """Run until at rest.
+        """Run until at rest; to be called within an :func:`excursion`.
 
         Raises:
             Restless: it does not come to rest.
         """
         ready = self._ready
-        outer = events._get_running_loop()
         events._set_running_loop(self)
         turns = 0
-        try:
-            while ready:
-                handle = ready.popleft()
-                if not handle.dropped:
-                    try:
-                        handle.context.run(handle.callback, *handle.args)
-                    except (SystemExit, KeyboardInterrupt):
-                        pass  # asyncio's tasks keep it as their exception and raise it as well
-                turns += 1
-                if turns > MAX_TURNS:
-                    ready.clear()
-                    raise Restless(f"The workflow went round its event loop {MAX_TURNS:,} times without a pause.")
-        finally:
-            events._set_running_loop(outer)
+        while ready:
+            handle = ready.popleft()
+            if not handle.dropped:
+                try:
+                    handle.context.run(handle.callback, *handle.args)
+                except (SystemExit, KeyboardInterrupt):
+                    pass  # asyncio's tasks keep it as their exception and raise it as well
+            turns += 1
+            if turns > MAX_TURNS:
+                ready.clear()
+                raise Restless(f"The workflow went round its event loop {MAX_TURNS:,} times without a pause.")
 
     def next_order(self) -> int:
         self._orders += 1

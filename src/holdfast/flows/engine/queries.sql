@@ -11,6 +11,19 @@ num, id, workflow_type, args, attempt, seed, started_at, cancel_requested, revis
 flow bigint, run_id text, task text, status text, attempt int, digest bigint, result text, error text,
 created_at bigint, updated_at bigint
 
+-- part: born
+INSERT INTO flows (id, key, workflow_type, owner_session_key, goal, state, status, attempt, revision, created_at,
+    updated_at, seed, args, args_digest, epoch, started_at, due_at)
+SELECT id, key, workflow_type, owner_session_key, goal, '{}',
+    CASE WHEN adopted AND fence.epoch IS NOT NULL THEN 'running' ELSE 'created' END, 1,
+    CASE WHEN adopted AND fence.epoch IS NOT NULL THEN 1 ELSE 0 END, created_at, created_at, seed, args, args_digest,
+    CASE WHEN adopted THEN fence.epoch END,
+    CASE WHEN adopted AND fence.epoch IS NOT NULL THEN created_at END,
+    CASE WHEN adopted AND fence.epoch IS NOT NULL THEN NULL ELSE created_at END
+FROM r LEFT JOIN fence ON TRUE WHERE TRUE
+ON CONFLICT DO NOTHING
+RETURNING id, num, epoch, seed
+
 -- name: is_alive
 SELECT 1 FROM workers WHERE epoch = :epoch AND fenced_at IS NULL
 
@@ -180,25 +193,15 @@ WHERE num = :flow AND epoch IS NULL AND status IN ('created', 'running', 'waitin
 
 -- name: insert_flows
 WITH r AS (@rows(id text, key text, workflow_type text, owner_session_key text, goal text, created_at bigint,
-    seed bigint, args text, args_digest bigint))
-INSERT INTO flows (id, key, workflow_type, owner_session_key, goal, state, status, attempt, revision, created_at,
-    updated_at, seed, args, args_digest, due_at)
-SELECT id, key, workflow_type, owner_session_key, goal, '{}', 'created', 1, 0, created_at, created_at, seed, args,
-    args_digest, created_at
-FROM r WHERE TRUE
-ON CONFLICT DO NOTHING
-RETURNING id
+    seed bigint, args text, args_digest bigint, adopted boolean)),
+fence AS (SELECT epoch FROM workers WHERE epoch = :epoch AND fenced_at IS NULL)
+{born}
 
 -- name: insert_flows [postgres]
 WITH r AS (@rows(id uuid, key text, workflow_type text, owner_session_key text, goal text, created_at bigint,
-    seed bigint, args text, args_digest bigint))
-INSERT INTO flows (id, key, workflow_type, owner_session_key, goal, state, status, attempt, revision, created_at,
-    updated_at, seed, args, args_digest, due_at)
-SELECT id, key, workflow_type, owner_session_key, goal, '{}', 'created', 1, 0, created_at, created_at, seed, args,
-    args_digest, created_at
-FROM r
-ON CONFLICT DO NOTHING
-RETURNING id
+    seed bigint, args text, args_digest bigint, adopted boolean)),
+fence AS MATERIALIZED (SELECT epoch FROM workers WHERE epoch = :epoch AND fenced_at IS NULL FOR SHARE)
+{born}
 
 -- name: standing
 WITH r AS (@rows(id text, key text, workflow_type text))

@@ -21,7 +21,7 @@ from holdfast.flows.definitions import MAX_SECONDS, Step, Workflow
 from holdfast.flows.engine.loop import FlowLoop, FlowTask, Handle
 from holdfast.flows.engine.port import SUSPECT_CRASHES, Claimed, Record
 from holdfast.flows.errors import HaltingError, InvalidTimeout, NonDeterminism, StepFailed
-from holdfast.flows.model import StepStatus, run_id
+from holdfast.flows.model import StepStatus
 
 log = logging.getLogger("holdfast.flows")
 
@@ -51,16 +51,15 @@ class Call:
     """
 
     __slots__ = (
-        "args", "digest", "due", "future", "handle", "key", "kwargs", "name", "occurrence", "recorded", "run",
-        "step", "task",
+        "args", "digest", "due", "future", "handle", "key", "kwargs", "name", "recorded", "run", "run_id", "step", "task",
     )  # fmt: skip
 
     def __init__(self, run: FlowRun, name: str, digest: int) -> None:
         self.run = run
         self.name = name
         self.digest = digest
-        self.occurrence = run.occur(name)
-        self.key = f"{name}#{self.occurrence}"
+        self.key = f"{name}#{run.occur(name)}"
+        self.run_id = f"{self.key}@{run.attempt}"
         self.step: Step[..., Any] | None = None
         self.args: tuple[Any, ...] = ()
         self.kwargs: dict[str, Any] = {}
@@ -78,10 +77,6 @@ class Call:
         if self.future is not None:
             return self.future.done()
         return self.handle is None or self.handle.dropped
-
-    @property
-    def run_id(self) -> str:
-        return f"{self.key}@{self.run.attempt}"
 
     def record(self, status: StepStatus, result: str | None, error: str | None, tries: int, began: int, at: int) -> Record:
         """This call's outcome as a row."""
@@ -147,8 +142,8 @@ class FlowRun:
         Raises:
             HaltingError: it cannot go on with this code.
         """
-        bound = self.workflow.signature.decode(self._args)
-        self.main = self._loop.create_task(_drive(self.workflow.fn(*bound.args, **bound.kwargs)))
+        args, kwargs = self.workflow.signature.decode(self._args)
+        self.main = self._loop.create_task(self.workflow.fn(*args, **kwargs))
         self._loop.settle()
         for position, record in enumerate(self._history, 1):
             if self.main.done():
@@ -252,16 +247,14 @@ class FlowRun:
 
     # -- what the workflow asks for ---------------------------------------------------------------------------
 
-    def call_step(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Coroutine[Any, Any, Any]:
-        """The coroutine behind a step's call; issued when it is first awaited, as coroutines are."""
-        return self._await_step(step, args, kwargs)
-
-    async def _await_step(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def call_step(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A durable call; issued when it is first awaited, as coroutines are."""
         if self.evicted:
             return await self._evicted_call()
-        args, kwargs = step.positional(args, kwargs)
-        what = f"An argument of {step.name}"
-        call = Call(self, step.name, codec.digest((args, kwargs) if kwargs else args, what=what, max_bytes=self._launcher.max_bytes))
+        if kwargs:
+            args, kwargs = step.positional(args, kwargs)
+        called = (args, kwargs) if kwargs else args
+        call = Call(self, step.name, codec.digest(called, what=step.argument, max_bytes=self._launcher.max_bytes))
         call.step = step
         call.args = step.signature.isolate(args)
         call.kwargs = dict(zip(kwargs, step.signature.isolate(tuple(kwargs.values())), strict=True)) if kwargs else kwargs
@@ -322,16 +315,12 @@ class FlowRun:
         return self._random
 
 
-async def _drive(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    return await coroutine
-
-
 def outcome(call: Call, record: Record) -> Any:
     """What the caller of a step sees for ``record``: the decoded value, or an exception (FL-10)."""
     if call.step is None:
         return None
     if record.status == StepStatus.SUCCEEDED:
-        return codec.decode(record.result or "null", call.step.signature.result, what=f"The result of {call.key}")
+        return codec.decode(record.result or "null", call.step.signature.result, what=call.step.outcome)
     return failure(call.step, codec.decode(record.error or "{}"))
 
 
@@ -345,4 +334,4 @@ def failure(step: Step[..., Any], error: dict[str, Any]) -> Exception:
 
 def cancel_record(run: FlowRun, at: int) -> Record:
     """A request to cancel, at its place in the history."""
-    return Record(run.num, run_id(CANCEL, 1, run.attempt), CANCEL, StepStatus.SUCCEEDED, 1, 0, None, None, at, at)
+    return Record(run.num, f"{CANCEL}#1@{run.attempt}", CANCEL, StepStatus.SUCCEEDED, 1, 0, None, None, at, at)

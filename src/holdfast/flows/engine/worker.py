@@ -11,10 +11,10 @@ import contextlib
 import heapq
 import logging
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, Clock
@@ -22,11 +22,13 @@ from holdfast.errors import HoldfastError, InvalidInput, StoreError
 from holdfast.flows.definitions import Registry
 from holdfast.flows.engine.attempts import Attempts
 from holdfast.flows.engine.lease import Lease
+from holdfast.flows.engine.loop import excursion
 from holdfast.flows.engine.outbox import Outbox
 from holdfast.flows.engine.port import Claimed, Ending, EnginePort, Record
 from holdfast.flows.engine.run import Call, FlowRun, cancel_record, outcome
 from holdfast.flows.errors import ForeignAwait, HaltingError, LeaseLost
 from holdfast.flows.model import FlowStatus, StepStatus, describe
+from holdfast.flows.starts import Start
 from holdfast.store import Transaction
 
 log = logging.getLogger("holdfast.flows")
@@ -35,6 +37,7 @@ CLAIM = 500
 BEGIN_SLICE = 32
 POLL_SECONDS = 1.0
 RETRY_SECONDS = 0.25
+HOLD_SECONDS = 0.02
 _TRACE_LINES = 20
 
 
@@ -58,6 +61,7 @@ class WorkerOptions:
 
 
 HALTED = "halted"
+T = TypeVar("T")
 Outgoing = tuple[FlowRun, Call | None, Record | None, Any]
 
 
@@ -91,9 +95,9 @@ class Worker:
         self._options = options
         self._ended = ended
         self._attempts = Attempts(self, clock, options.max_payload_bytes, options.threads)
-        self._records: Outbox[Outgoing] = Outbox(self._append)
-        self._endings: Outbox[tuple[FlowRun, Ending]] = Outbox(self._finish)
-        self._parks: Outbox[tuple[FlowRun, int]] = Outbox(self._park)
+        self._records: Outbox[Outgoing, bool] = Outbox(self._append, self._appended)
+        self._endings: Outbox[tuple[FlowRun, Ending], Mapping[int, str]] = Outbox(self._finish, self._finished)
+        self._parks: Outbox[tuple[FlowRun, int], list[FlowRun]] = Outbox(self._park, self._parked)
         self._leaving: set[int] = set()
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._ticket = count()
@@ -141,6 +145,23 @@ class Worker:
         self._look = True
         self._wake.set()
 
+    def offer(self, starts: Sequence[Start]) -> tuple[int, list[bool]]:
+        """Which starts this worker takes at once; called from any thread, and only a guess at its room."""
+        if self._draining or self._lost.is_set() or not self._lease.held():
+            return 0, [False] * len(starts)
+        room = self._options.concurrency - len(self.resident)
+        known = [self._registry.get(start.workflow_type) is not None for start in starts]
+        return self._lease.epoch, [fits and position < room for position, fits in enumerate(known)]
+
+    def adopt(self, epoch: int, claimed: Sequence[Claimed]) -> None:
+        """Flows that were leased to this worker as they were started."""
+        if epoch != self._lease.epoch or self._lost.is_set() or self._draining:
+            return
+        with excursion():
+            for flow in claimed:
+                self._begin(flow)
+        self._flush_soon()
+
     def wake_threadsafe(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
         """:meth:`wake` for other threads."""
 
@@ -185,9 +206,10 @@ class Worker:
         """Let a flow leave memory."""
         self.resident.pop(run.num, None)
         self._leaving.discard(run.num)
-        run.evict()
+        with excursion():
+            run.evict()
 
-    async def _persist(self, work: Callable[[], Any]) -> Any:
+    async def _persist(self, work: Callable[[], Awaitable[T]]) -> T:
         """Try until the store does it; what it cannot do now (no server, no space) it can do later."""
         while True:
             try:
@@ -228,9 +250,12 @@ class Worker:
         for position, flow in enumerate(claimed, 1):
             if self._lease.epoch != epoch or self._lost.is_set():
                 return False
-            self._begin(flow)
+            with excursion():
+                self._begin(flow)
             if position % BEGIN_SLICE == 0:
+                self._flush_soon()
                 await asyncio.sleep(0)
+        self._flush_soon()
         self._next_due = None if claimed else await self._port.next_due(types)
         return bool(claimed)
 
@@ -239,7 +264,12 @@ class Worker:
         assert workflow is not None
         run = FlowRun(claimed, workflow, self)
         self.resident[run.num] = run
-        self._step(run, run.begin)
+        try:
+            run.begin()
+        except (HaltingError, InvalidInput) as error:
+            self._halt(run, error)
+            return
+        self._after(run)
         if claimed.cancel_requested:
             self._cancel(run)
 
@@ -251,6 +281,7 @@ class Worker:
             run = self.resident.get(num)
             if run is not None:
                 self._cancel(run)
+        self._flush_soon()
 
     def _cancel(self, run: FlowRun) -> None:
         """Record the request at its place in the history; it is delivered like any other record (FL-13)."""
@@ -300,6 +331,7 @@ class Worker:
         if self._next_due is not None and self._next_due <= now:
             self._next_due = None
             self._wake.set()
+        self.flush()
         self._arm()
 
     # -- what attempts report ---------------------------------------------------------------------------------
@@ -312,12 +344,21 @@ class Worker:
 
     def unrecordable(self, call: Call, error: HoldfastError) -> None:
         if not call.abandoned:
-            self._halt(call.run, error)
+            with excursion():
+                self._halt(call.run, error)
 
-    async def may_start(self, call: Call) -> None:
-        """Hold attempts back while the lease is in doubt, and for good while draining."""
-        while self._draining or not self._lease.held():
-            await asyncio.sleep(0.01 if not self._draining else 3600)
+    def may_start(self) -> bool:
+        """No attempt starts while the lease is in doubt, nor while draining."""
+        return not self._draining and self._lease.held()
+
+    async def wait_to_start(self) -> None:
+        await asyncio.sleep(HOLD_SECONDS)
+
+    def flush(self) -> None:
+        """All steps that could run without waiting have run: let what they brought leave as one group."""
+        self._records.flush()
+        self._endings.flush()
+        self._parks.flush()
 
     async def pause(self, seconds: float) -> None:
         due = self._loop.create_future()
@@ -346,10 +387,12 @@ class Worker:
         finally:
             run.transacting, run.unwritten = False, 0
             if record is not None and not run.evicted:
-                self._deliver(run, call, record, outcome(call, record))
+                with excursion():
+                    self._hand_over(run, call, record, outcome(call, record))
             for item in run.take_deferred():
                 self._send(*item)
             run.notify_written()
+            self._flush_soon()
 
     # -- writing ----------------------------------------------------------------------------------------------
 
@@ -361,40 +404,52 @@ class Worker:
         run.unwritten += 1
         self._records.put((run, call, record, value))
 
-    async def _append(self, group: list[Outgoing]) -> None:
-        records = [item[2] for item in group if item[2] is not None and not item[0].evicted]
+    async def _fenced(self, work: Callable[[], Awaitable[T]], otherwise: T) -> T:
+        """Write, as soon as the store can; ``otherwise`` when the lease was lost."""
         try:
-            if records:
-                await self._persist(lambda: self._port.append(self._lease.epoch, records))
+            return await self._persist(work)
         except LeaseLost:
             self._lost.set()
+            return otherwise
+
+    async def _append(self, group: list[Outgoing]) -> bool:
+        records = [item[2] for item in group if item[2] is not None and not item[0].evicted]
+
+        async def append() -> bool:
+            if records:
+                await self._port.append(self._lease.epoch, records)
+            return True
+
+        return await self._fenced(append, otherwise=False)
+
+    async def _appended(self, group: list[Outgoing], done: bool) -> None:
+        if not done:
             return
-        for run, call, record, value in group:
-            run.unwritten -= 1
+        with excursion():
+            for run, call, record, value in group:
+                run.unwritten -= 1
+                if record is not None and not run.evicted:
+                    self._hand_over(run, call, record, value)
+                run.notify_written()
+        for run, _, record, value in group:
             if record is None:
                 await self._write_halt(run, value)
-            elif run.evicted:
-                continue
-            elif call is None:
-                self._step(run, lambda run=run, record=record: run.cancel(record))  # type: ignore[misc]
-            else:
-                self._deliver(run, call, record, value)
-            run.notify_written()
+        self._flush_soon()
         if self._quiet():
             self._arm()
 
-    def _deliver(self, run: FlowRun, call: Call, record: Record, value: Any) -> None:
-        try:
-            run.deliver(call, record, value)
-        except (HaltingError, InvalidInput) as error:
-            self._halt(run, error)
-        else:
-            self._after(run)
+    def _flush_soon(self) -> None:
+        """Flush now, unless steps that are about to run will."""
+        if not self._attempts.queued:
+            self.flush()
 
-    def _step(self, run: FlowRun, stride: Callable[[], None]) -> None:
-        """Let a flow go on, then see what became of it."""
+    def _hand_over(self, run: FlowRun, call: Call | None, record: Record, value: Any) -> None:
+        """Give a flow what was recorded for it, and see what became of it."""
         try:
-            stride()
+            if call is None:
+                run.cancel(record)
+            else:
+                run.deliver(call, record, value)
         except (HaltingError, InvalidInput) as error:
             self._halt(run, error)
         else:
@@ -416,18 +471,20 @@ class Worker:
             self._leaving.add(run.num)
             self._parks.put((run, due))
 
-    async def _park(self, group: list[tuple[FlowRun, int]]) -> None:
-        staying = [(run, due) for run, due in group if not run.evicted]
-        try:
-            await self._persist(
-                lambda: self._port.park(self._lease.epoch, [(run.num, due) for run, due in staying])
-            )
-        except LeaseLost:
-            self._lost.set()
-            return
-        for run, _ in staying:
+    async def _park(self, group: list[tuple[FlowRun, int]]) -> list[FlowRun]:
+        leaving = {run: due for run, due in group if not run.evicted}
+
+        async def park() -> list[FlowRun]:
+            await self._port.park(self._lease.epoch, [(run.num, due) for run, due in leaving.items()])
+            return list(leaving)
+
+        return await self._fenced(park, otherwise=[])
+
+    async def _parked(self, group: list[tuple[FlowRun, int]], parked: list[FlowRun]) -> None:
+        for run in parked:
             self._drop(run)
         self._wake.set()
+        self._flush_soon()
 
     def _end(self, run: FlowRun) -> None:
         """The workflow function is done: write how."""
@@ -440,21 +497,20 @@ class Worker:
         run.evict()
         self._endings.put((run, ending))
 
-    async def _finish(self, group: list[tuple[FlowRun, Ending]]) -> None:
-        try:
-            now = await self._persist(
-                lambda: self._port.finish(self._lease.epoch, [ending for _, ending in group])
-            )
-        except LeaseLost:
-            self._lost.set()
-            return
+    async def _finish(self, group: list[tuple[FlowRun, Ending]]) -> Mapping[int, str]:
+        endings = [ending for _, ending in group]
+        return await self._fenced(lambda: self._port.finish(self._lease.epoch, endings), otherwise={})
+
+    async def _finished(self, group: list[tuple[FlowRun, Ending]], now: Mapping[int, str]) -> None:
+        ended = [(run, ending._replace(status=now[run.num])) for run, ending in group if run.num in now]
         full = len(self.resident) >= self._options.concurrency
-        for run, _ in group:
+        for run, _ in ended:
             self.resident.pop(run.num, None)
             self._leaving.discard(run.num)
-        self._ended([(run, ending._replace(status=now.get(run.num, ending.status))) for run, ending in group])
+        self._ended(ended)
         if full:
             self._wake.set()
+        self._flush_soon()
 
     def _halt(self, run: FlowRun, error: HoldfastError) -> None:
         """Stop this one flow, with the reason, after what it has on its way (FL-19)."""
@@ -465,10 +521,12 @@ class Worker:
 
     async def _write_halt(self, run: FlowRun, error: HoldfastError) -> None:
         reason = codec.encode(describe(error))
-        try:
-            await self._persist(lambda: self._port.halt(self._lease.epoch, run.num, reason))
-        except LeaseLost:
-            self._lost.set()
+
+        async def halt() -> bool:
+            await self._port.halt(self._lease.epoch, run.num, reason)
+            return True
+
+        if not await self._fenced(halt, otherwise=False):
             return
         self.resident.pop(run.num, None)
         self._leaving.discard(run.num)
