@@ -197,13 +197,19 @@ class Holdfast:
         terms = Terms(self._registry.names(), self._lease_seconds)
         lease = Lease(self.store, terms, self._clock, freed=lambda: self._wake())
         port = SqlEnginePort(self.store)
-        self._worker = Worker(port, lease, self._registry, self._clock, self._options, self._tell)
+        self._worker = Worker(
+            port, lease, self._registry, self._clock, self._options, ended=self._tell, flushed=self._starts.flush
+        )
         self._wake = self._worker.wake_threadsafe(loop)
         self._unwatch = self.store.watch(self._wake)
         await self._worker.run(started)
 
     def _tell(self, ended: Sequence[tuple[FlowRun, Ending]]) -> None:
         self._outcomes.tell((run.id, Outcome(ending.status, ending.result, ending.error)) for run, ending in ended)
+
+    def holds(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """For :class:`~holdfast.flows.starts.Starts`: whether its starts should leave with the worker's next group."""
+        return loop is self._loop and self._worker is not None and self._worker.departing
 
     def offer(self, starts: Sequence[Start]) -> tuple[int, list[bool]]:
         """For :class:`~holdfast.flows.starts.Starts`: what the worker here takes at once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import threading
 from collections.abc import Sequence
@@ -77,7 +78,15 @@ class Starts:
         """Queue ``start``; ``unit`` is answered with the flow's id once it is durable."""
         with self._lock:
             self._waiting.append((start, unit))
-            if self._sending:
+            if self._sending or (unit.loop and self._adopter and self._adopter.holds(unit.loop)):
+                return
+            self._sending = True
+        self._send()
+
+    def flush(self) -> None:
+        """Send what was held for the worker's next group."""
+        with self._lock:
+            if self._sending or not self._waiting:
                 return
             self._sending = True
         self._send()
@@ -124,6 +133,11 @@ class Starts:
 
 class Adopter(Protocol):
     """A worker that may take flows as they are started. Called from any thread."""
+
+    def holds(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether the caller's loop is the worker's own and a group of records is about to leave: the starts then
+        go with it, in the same commit, when the worker calls :meth:`Starts.flush`."""
+        ...
 
     def offer(self, starts: Sequence[Start]) -> tuple[int, list[bool]]:
         """The worker's epoch, and which of ``starts`` it has room for."""

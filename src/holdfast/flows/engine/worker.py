@@ -74,7 +74,8 @@ class Worker:
         registry: the workflows it serves.
         clock: where it reads the time.
         options: how it works.
-        ended: called with the numbers of flows that ended or halted, and what to tell those who wait.
+        ended: called with flows that ended or halted, and how.
+        flushed: called when a group leaves, for whoever wants to go with it.
     """
 
     def __init__(
@@ -84,7 +85,9 @@ class Worker:
         registry: Registry,
         clock: Clock,
         options: WorkerOptions,
+        *,
         ended: Callable[[Sequence[tuple[FlowRun, Ending]]], None],
+        flushed: Callable[[], None],
     ) -> None:
         self.max_bytes = options.max_payload_bytes
         self.resident: dict[int, FlowRun] = {}
@@ -94,6 +97,7 @@ class Worker:
         self._clock = clock
         self._options = options
         self._ended = ended
+        self._flushed = flushed
         self._attempts = Attempts(self, clock, options.max_payload_bytes, options.threads)
         self._records: Outbox[Outgoing, bool] = Outbox(self._append, self._appended)
         self._endings: Outbox[tuple[FlowRun, Ending], Mapping[int, str]] = Outbox(self._finish, self._finished)
@@ -359,6 +363,12 @@ class Worker:
         self._records.flush()
         self._endings.flush()
         self._parks.flush()
+        self._flushed()
+
+    @property
+    def departing(self) -> bool:
+        """A group is on its way, or about to leave: a flush will follow. To be asked on the worker's loop."""
+        return self._attempts.queued or not self._records.empty
 
     async def pause(self, seconds: float) -> None:
         due = self._loop.create_future()
@@ -424,6 +434,7 @@ class Worker:
 
     async def _appended(self, group: list[Outgoing], done: bool) -> None:
         if not done:
+            self._flushed()
             return
         with excursion():
             for run, call, record, value in group:
