@@ -73,7 +73,20 @@ async def bare_flow(loop: BareLoop, num: int, steps: int, latencies: list[float]
         began = time.perf_counter()
         result = "x" * 190 + f"{num}-{index}"
         now = time.time_ns() // 1000
-        row = (num, f"work#{index + 1}@1", "managed", "work", "succeeded", 1, index, json.dumps(result), None, 1, now, now)
+        row = (
+            num,
+            f"work#{index + 1}@1",
+            "managed",
+            "work",
+            "succeeded",
+            1,
+            index,
+            json.dumps(result),
+            None,
+            1,
+            now,
+            now,
+        )
         await loop.write((STEP_ROW, row))
         latencies.append(time.perf_counter() - began)
     await loop.write((FLOW_END, (json.dumps(result), num)))
@@ -83,7 +96,9 @@ def sqlite_commit(path: Path) -> Commit:
     """Commits on a SQLite file as our store does: WAL, ``synchronous=FULL``."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("CREATE TABLE IF NOT EXISTS bare_flows (num integer PRIMARY KEY, args text, status text, result text)")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS bare_flows (num integer PRIMARY KEY, args text, status text, result text)"
+    )
 
     def commit(group: Sequence[Statement]) -> None:
         connection.execute("BEGIN IMMEDIATE")

@@ -127,7 +127,9 @@ class Holdfast:
                 raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._unwatch()
         if self._thread and self._loop and self._task:
             if not self._loop.is_closed():
@@ -195,7 +197,7 @@ class Holdfast:
     async def _work(self, started: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
         terms = Terms(self._registry.names(), self._lease_seconds)
-        lease = Lease(self.store, terms, self._clock, freed=lambda: self._wake())
+        lease = Lease(self.store, terms, self._clock, freed=lambda: self._wake(), fenced=self._fenced)
         port = SqlEnginePort(self.store)
         self._worker = Worker(
             port, lease, self._registry, self._clock, self._options, ended=self._tell, flushed=self._starts.flush
@@ -206,6 +208,12 @@ class Holdfast:
 
     def _tell(self, ended: Sequence[tuple[FlowRun, Ending]]) -> None:
         self._outcomes.tell((run.id, Outcome(ending.status, ending.result, ending.error)) for run, ending in ended)
+
+    def _fenced(self) -> None:
+        """From the lease's thread: the worker's epoch is over."""
+        if self._worker and self._loop:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._worker.fence)
 
     def holds(self, loop: asyncio.AbstractEventLoop) -> bool:
         """For :class:`~holdfast.flows.starts.Starts`: whether its starts should leave with the worker's next group."""
@@ -284,7 +292,7 @@ class Holdfast:
         owner: str,
         goal: str,
     ) -> Callable[[Unit], None]:
-        if not self.store or self._registry.get(workflow.name) is not workflow:
+        if self._registry.get(workflow.name) is not workflow:
             self._registry.add(workflow)
         encoded, digest = workflow.signature.encode(args, kwargs, self._options.max_payload_bytes)
         start = make_start(workflow.name, encoded, digest, id=id, key=key, owner=owner, goal=goal)
@@ -365,7 +373,7 @@ class Handle(Generic[R]):
 
     async def _wait(self) -> R:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        unit = Unit(_no_work, lambda unit: future.done() or future.set_result(None), loop=future.get_loop())
+        unit = Unit(_no_work, lambda unit: _resolve(future), loop=future.get_loop())
         self._hf._outcomes.wait(self.id, unit)
         try:
             await future
@@ -403,6 +411,11 @@ class Handle(Generic[R]):
 
     def __repr__(self) -> str:
         return f"<handle of flow {self.id}>"
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _no_work(tx: Any) -> None:

@@ -125,7 +125,9 @@ def _digest(data: bytes) -> int:
 def record_type(name: str, fields: Mapping[str, Any]) -> type[msgspec.Struct]:
     """A type to :func:`decode` a JSON object into: a field each, all optional (``msgspec.UNSET``), others refused."""
     return msgspec.defstruct(
-        name, [(field, kind | msgspec.UnsetType, msgspec.UNSET) for field, kind in fields.items()], forbid_unknown_fields=True
+        name,
+        [(field, kind | msgspec.UnsetType, msgspec.UNSET) for field, kind in fields.items()],
+        forbid_unknown_fields=True,
     )
 
 

@@ -10,9 +10,11 @@ import asyncio
 import copy
 import inspect
 from asyncio.events import _get_running_loop
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from datetime import datetime, timedelta
+from types import GenericAlias
 from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, get_type_hints, overload
 from uuid import UUID
 
@@ -108,9 +110,7 @@ class Signature:
             InvalidArguments, NotSerialisable, PayloadTooLarge: they cannot be a flow's arguments.
         """
         bound = self.bind(args, kwargs)
-        text, digest = codec.encode_canonical(
-            bound.arguments, what=f"An argument of {self.name}", max_bytes=max_bytes
-        )
+        text, digest = codec.encode_canonical(bound.arguments, what=f"An argument of {self.name}", max_bytes=max_bytes)
         self.decode(text)
         return text, digest
 
@@ -124,7 +124,7 @@ class Signature:
             arguments = codec.present_fields(codec.decode(text, self._record, what=f"An argument of {self.name}"))
         except NotSerialisable as error:
             raise InvalidArguments(error.message) from error
-        bound = inspect.BoundArguments(self._signature, arguments)  # type: ignore[arg-type]
+        bound = inspect.BoundArguments(self._signature, OrderedDict(arguments))
         return bound.args, bound.kwargs
 
     def isolate(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -140,9 +140,9 @@ def _held(parameter: inspect.Parameter, hints: dict[str, Any]) -> Any:
     """The type of what a parameter holds."""
     kind = hints.get(parameter.name, Any)
     if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-        return tuple[kind, ...]
+        return GenericAlias(tuple, (kind, ...))
     if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-        return dict[str, kind]  # type: ignore[valid-type]
+        return GenericAlias(dict, (str, kind))
     return kind
 
 
@@ -367,9 +367,7 @@ class StepDecorator:
 @overload
 def workflow(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
 @overload
-def workflow(
-    *, name: str | None = None
-) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Workflow[P, R]]: ...
+def workflow(*, name: str | None = None) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Workflow[P, R]]: ...
 def workflow(fn: Any = None, /, *, name: str | None = None) -> Any:
     """Make a workflow of a coroutine function: ``@workflow`` or ``@workflow(name="orders.fulfil")``.
 

@@ -179,7 +179,9 @@ class ForeignAwait(HaltingError):
     """The workflow awaited something that is not durable."""
 
     code = "foreign_await"
-    remedy = "Move it into a step: a workflow itself may await steps, sleep and asyncio's gather, TaskGroup and timeout."
+    remedy = (
+        "Move it into a step: a workflow itself may await steps, sleep and asyncio's gather, TaskGroup and timeout."
+    )
 
 
 class Restless(HaltingError):

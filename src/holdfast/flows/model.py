@@ -53,9 +53,7 @@ class Runtime(StrEnum):
 
 _FLOW_MOVES: dict[FlowStatus, frozenset[FlowStatus]] = {
     FlowStatus.CREATED: frozenset({FlowStatus.RUNNING, FlowStatus.CANCELLED}),
-    FlowStatus.RUNNING: frozenset(
-        {FlowStatus.WAITING, FlowStatus.FINISHED, FlowStatus.FAILED, FlowStatus.CANCELLED}
-    ),
+    FlowStatus.RUNNING: frozenset({FlowStatus.WAITING, FlowStatus.FINISHED, FlowStatus.FAILED, FlowStatus.CANCELLED}),
     FlowStatus.WAITING: frozenset({FlowStatus.RUNNING, FlowStatus.FAILED, FlowStatus.CANCELLED}),
     FlowStatus.FINISHED: frozenset(),
     FlowStatus.FAILED: frozenset(),

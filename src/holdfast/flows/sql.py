@@ -55,7 +55,9 @@ class SqlFlowStore:
         """The flow of that idempotency key, or ``None`` (FL-18)."""
         return _flow(self._tx.fetch_one(_q["get_flow_by_key"], {"workflow_type": workflow_type, "key": key}))
 
-    def list_by_owner(self, owner_session_key: str, *, limit: int | None = None, after: str | None = None) -> Page[Flow]:
+    def list_by_owner(
+        self, owner_session_key: str, *, limit: int | None = None, after: str | None = None
+    ) -> Page[Flow]:
         at, num = _cursor(after, 2, _EVERYTHING)
         rows = self._page("list_by_owner", limit, {"owner": owner_session_key, "at": at, "num": num})
         return _flow_page(rows, limit, lambda flow, row: f"{to_micros(flow.created_at)}.{row[-1]}")
@@ -301,4 +303,6 @@ def _step_columns(step: FlowStep) -> dict[str, Any]:
 
 
 def _event(row: Row) -> FlowEvent:
-    return FlowEvent(id=UUID(row[0]), flow_id=UUID(row[1]), kind=row[2], payload=codec.decode(row[3]), at=to_datetime(row[4]))
+    return FlowEvent(
+        id=UUID(row[0]), flow_id=UUID(row[1]), kind=row[2], payload=codec.decode(row[3]), at=to_datetime(row[4])
+    )

@@ -192,9 +192,7 @@ def insert_flows(
 Standing = tuple[str, tuple[str, int]]
 
 
-def _identify(
-    start: Start, by_id: dict[str, Standing], by_key: dict[tuple[str, str], Standing]
-) -> UUID | FlowExists:
+def _identify(start: Start, by_id: dict[str, Standing], by_key: dict[tuple[str, str], Standing]) -> UUID | FlowExists:
     same = (start.workflow_type, start.digest)
     found = by_id.get(str(start.id))
     keyed = by_key.get((start.key, start.workflow_type)) if start.key else None

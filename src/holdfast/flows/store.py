@@ -27,7 +27,9 @@ class FlowStore(Protocol):
         """The flow, or ``None`` (FL-2)."""
         ...
 
-    def list_by_owner(self, owner_session_key: str, *, limit: int | None = None, after: str | None = None) -> Page[Flow]:
+    def list_by_owner(
+        self, owner_session_key: str, *, limit: int | None = None, after: str | None = None
+    ) -> Page[Flow]:
         """An owner's flows, newest first (FL-3).
 
         Raises:

@@ -28,9 +28,7 @@ class BlobCorrupt(StoreError):
 def put_blob(tx: Transaction, body: bytes) -> str:
     """Store ``body``; returns its SHA-256 digest in hex. Putting it again writes nothing."""
     digest = sha256(body).hexdigest()
-    tx.execute(
-        _queries["put_blob"], {"digest": digest, "body": body, "size": len(body), "at": tx.clock.micros()}
-    )
+    tx.execute(_queries["put_blob"], {"digest": digest, "body": body, "size": len(body), "at": tx.clock.micros()})
     return digest
 
 

@@ -148,11 +148,11 @@ class PostgresTransaction:
         return cursor.rowcount if cursor else 0
 
     def lock(self, name: str) -> None:
-        self.execute("SELECT pg_advisory_xact_lock(hashtext('holdfast'), hashtext(current_schema() || :name))", {"name": name})
+        self.execute(
+            "SELECT pg_advisory_xact_lock(hashtext('holdfast'), hashtext(current_schema() || :name))", {"name": name}
+        )
 
-    def _execute(
-        self, query: Query | str, params: Params, rows: Sequence[Row] | None
-    ) -> psycopg.Cursor[Any] | None:
+    def _execute(self, query: Query | str, params: Params, rows: Sequence[Row] | None) -> psycopg.Cursor[Any] | None:
         if not self.open:
             raise StoreClosed("This transaction has ended.", remedy="Use it only inside its unit of work.")
         text = query if isinstance(query, str) else query.postgres

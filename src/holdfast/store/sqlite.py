@@ -7,7 +7,6 @@ their own connections and never wait for a writer.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -327,7 +326,3 @@ def translate(error: Exception) -> Exception:
         return error
     found.__cause__ = error
     return found
-
-
-
-

@@ -187,9 +187,7 @@ class Attempts:
             self._pool, lambda: strides.context.run(step.fn, *call.args, **call.kwargs)
         )
 
-    def _transaction(
-        self, call: Call, step: Step[..., Any], tries: int, began: int
-    ) -> Callable[[Transaction], Record]:
+    def _transaction(self, call: Call, step: Step[..., Any], tries: int, began: int) -> Callable[[Transaction], Record]:
         about = StepContext(call.run.id, call.run_id, tries)
 
         def work(tx: Transaction) -> Record:

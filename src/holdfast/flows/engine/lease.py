@@ -14,6 +14,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from holdfast import codec
@@ -62,14 +63,18 @@ class Lease:
         terms: what to register.
         clock: for stamps; its monotonic time judges expiry.
         freed: called, from the lease's thread, when flows of others were freed.
+        fenced: called, from the lease's thread, when this worker's own epoch turns out to be over.
     """
 
-    def __init__(self, store: Store, terms: Terms, clock: Clock, freed: Callable[[], None]) -> None:
+    def __init__(
+        self, store: Store, terms: Terms, clock: Clock, *, freed: Callable[[], None], fenced: Callable[[], None]
+    ) -> None:
         self.epoch = 0
         self._store = store
         self._terms = terms
         self._clock = clock
         self._freed = freed
+        self._fenced = fenced
         self._renewed = 0.0
         self._watch = Watch(clock)
         self._ended = threading.Event()
@@ -104,20 +109,27 @@ class Lease:
         await self._store.arun(_mark_released, idempotent=True)
 
     def _serve(self) -> None:
-        while not self._ended.wait(self._terms.seconds / BEATS_PER_LEASE):
+        while True:
             with contextlib.suppress(StoreError):  # not renewed: held() says so, and the next round tries again
                 self._round()
+            if self._ended.wait(self._terms.seconds / BEATS_PER_LEASE):
+                return
 
     def _round(self) -> None:
         began, epoch = self._clock.monotonic(), self.epoch
         if self._store.run(lambda tx: _beat(tx, epoch), idempotent=True):
             self._renewed = began
-        living = self._store.read(lambda tx: [Living(*row) for row in tx.fetch(_q["living"])])
-        for dead in self._watch.expired(living, besides=self.epoch):
+        elif self.epoch == epoch:
+            self._fenced()
+        known = self._store.read(lambda tx: [Registered(*row) for row in tx.fetch(_q["unreleased"])])
+        expired = self._watch.expired([worker for worker in known if worker.fenced_at is None], besides=epoch)
+        for dead in expired:
             log.warning("the worker epoch %d (pid %d) is gone; its flows are taken over", dead.epoch, dead.pid)
-            self._store.run(
-                lambda tx, dead=dead: _fence(tx, dead.epoch, dead.beat), idempotent=True  # type: ignore[misc]
-            )
+            self._store.run(partial(_fence, epoch=dead.epoch, beat=dead.beat), idempotent=True)
+        if expired or any(worker.fenced_at is not None for worker in known):
+            self._take_over()
+
+    def _take_over(self) -> None:
         freed = 0
         while count := self._store.run(take_over, idempotent=True):
             freed += count
@@ -126,14 +138,15 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Living:
-    """A worker that is not fenced, as its row has it."""
+class Registered:
+    """A worker whose flows were not all released yet, as its row has it."""
 
     epoch: int
     beat: int
     host: str
     pid: int
     lease_seconds: float
+    fenced_at: int | None
 
 
 class Watch:
@@ -144,7 +157,7 @@ class Watch:
         self._seen: dict[int, tuple[int, float]] = {}
         self._host = host_id()
 
-    def expired(self, living: Sequence[Living], *, besides: int) -> list[Living]:
+    def expired(self, living: Sequence[Registered], *, besides: int) -> list[Registered]:
         """Those whose lease ran out, or whose process is known to be gone."""
         now = self._clock.monotonic()
         seen = self._seen
@@ -156,7 +169,7 @@ class Watch:
         }
         return [worker for worker in living if worker.epoch != besides and self._is_over(worker, now)]
 
-    def _is_over(self, worker: Living, now: float) -> bool:
+    def _is_over(self, worker: Registered, now: float) -> bool:
         if now - self._seen[worker.epoch][1] > worker.lease_seconds:
             return True
         return worker.host == self._host and not _exists(worker.pid)
@@ -167,7 +180,7 @@ def host_id() -> str:
     parts = [socket.gethostname()]
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
-        parts.append(os.readlink("/proc/self/ns/pid"))
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
     return "/".join(parts)
 
 

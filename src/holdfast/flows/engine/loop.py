@@ -27,9 +27,7 @@ class Timekeeper(Protocol):
 
     def loop_time(self) -> float: ...
 
-    def call_step(
-        self, step: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Coroutine[Any, Any, Any]: ...
+    def call_step(self, step: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Coroutine[Any, Any, Any]: ...
 
     def start_timer(self, when: float, handle: Handle) -> None: ...
 
@@ -84,7 +82,9 @@ class FlowFuture(_Ordered, asyncio.Future[Any]):
 
 
 class FlowTask(_Ordered, asyncio.Task[Any]):
-    def __init__(self, coro: Coroutine[Any, Any, Any], loop: FlowLoop, name: str | None, context: Context | None) -> None:
+    def __init__(
+        self, coro: Coroutine[Any, Any, Any], loop: FlowLoop, name: str | None, context: Context | None
+    ) -> None:
         self._order = loop.next_order()
         self._log_destroy_pending = False
         super().__init__(coro, loop=loop, name=name, context=context)
@@ -114,7 +114,7 @@ class FlowLoop(asyncio.AbstractEventLoop):
             if not handle.dropped:
                 try:
                     handle.context.run(handle.callback, *handle.args)
-                except (SystemExit, KeyboardInterrupt):
+                except (SystemExit, KeyboardInterrupt):  # noqa: SIM105: this is the hot path
                     pass  # asyncio's tasks keep it as their exception and raise it as well
             turns += 1
             if turns > MAX_TURNS:
@@ -188,8 +188,10 @@ def _refuse(name: str) -> Callable[..., Any]:
     return refused
 
 
-_offered = vars(FlowLoop)
-for _name in dir(asyncio.AbstractEventLoop):
-    if not _name.startswith("_") and _name not in _offered:
-        setattr(FlowLoop, _name, _refuse(_name))
-FlowLoop.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
+_refused = {
+    name: _refuse(name)
+    for name in dir(asyncio.AbstractEventLoop)
+    if not name.startswith("_") and name not in vars(FlowLoop)
+}
+new_loop: Callable[[Timekeeper], FlowLoop] = type("FlowLoop", (FlowLoop,), _refused)
+"""Makes a flow's loop: the class above, with all that it does not offer refused by name."""

@@ -7,7 +7,7 @@ process that never opens the store.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from holdfast.store import Transaction
 
@@ -90,9 +90,7 @@ class EnginePort(Protocol):
         StoreError: the database cannot do it now.
     """
 
-    async def claim(
-        self, epoch: int, workflow_types: Sequence[str], limit: int, *, suspect: bool
-    ) -> list[Claimed]:
+    async def claim(self, epoch: int, workflow_types: Sequence[str], limit: int, *, suspect: bool) -> list[Claimed]:
         """Lease up to ``limit`` flows that are due, with their histories, and at most one suspect (of at least
         ``SUSPECT_CRASHES``) if ``suspect``."""
         ...
@@ -124,4 +122,3 @@ class EnginePort(Protocol):
     async def transact(self, epoch: int, work: Callable[[Transaction], Record]) -> Record:
         """Run a transactional step: its effect and its record commit together (FL-10)."""
         ...
-

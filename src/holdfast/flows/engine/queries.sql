@@ -139,8 +139,8 @@ RETURNING epoch
 -- name: beat
 UPDATE workers SET beat = beat + 1, seen_at = :now WHERE epoch = :epoch AND fenced_at IS NULL
 
--- name: living
-SELECT epoch, beat, host, pid, lease_seconds FROM workers WHERE released_at IS NULL AND fenced_at IS NULL
+-- name: unreleased
+SELECT epoch, beat, host, pid, lease_seconds, fenced_at FROM workers WHERE released_at IS NULL
 
 -- name: fence_expired
 UPDATE workers SET fenced_at = :now WHERE epoch = :epoch AND beat = :beat AND fenced_at IS NULL

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -18,7 +18,7 @@ from uuid import UUID
 from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, to_datetime
 from holdfast.flows.definitions import MAX_SECONDS, Step, Workflow
-from holdfast.flows.engine.loop import FlowLoop, FlowTask, Handle
+from holdfast.flows.engine.loop import FlowLoop, FlowTask, Handle, new_loop
 from holdfast.flows.engine.port import SUSPECT_CRASHES, Claimed, Record
 from holdfast.flows.errors import HaltingError, InvalidTimeout, NonDeterminism, StepFailed
 from holdfast.flows.model import StepStatus
@@ -78,11 +78,11 @@ class Call:
             return self.future.done()
         return self.handle is None or self.handle.dropped
 
-    def record(self, status: StepStatus, result: str | None, error: str | None, tries: int, began: int, at: int) -> Record:
+    def record(
+        self, status: StepStatus, result: str | None, error: str | None, tries: int, began: int, at: int
+    ) -> Record:
         """This call's outcome as a row."""
-        return Record(
-            self.run.num, self.run_id, self.name, status, tries, self.digest, result, error, began, at
-        )
+        return Record(self.run.num, self.run_id, self.name, status, tries, self.digest, result, error, began, at)
 
 
 class Launcher(Protocol):
@@ -131,7 +131,7 @@ class FlowRun:
         self.deferred: list[Any] = []
         self._written: list[asyncio.Future[None]] = []
         self._evicted_calls = 0
-        self._loop = FlowLoop(self)
+        self._loop: FlowLoop = new_loop(self)
         self.main: FlowTask
 
     # -- driving it -----------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ class FlowRun:
         Args:
             value: the decoded result, or the exception that stands for a failure.
         """
-        if self.calls.pop(call.key, None) and call.step is not None:
+        if self.calls.pop(call.key, None) is not None and call.step is not None:
             self.steps_out -= 1
         if record.updated_at > self.micros:
             self.micros = record.updated_at
@@ -257,7 +257,9 @@ class FlowRun:
         call = Call(self, step.name, codec.digest(called, what=step.argument, max_bytes=self._launcher.max_bytes))
         call.step = step
         call.args = step.signature.isolate(args)
-        call.kwargs = dict(zip(kwargs, step.signature.isolate(tuple(kwargs.values())), strict=True)) if kwargs else kwargs
+        call.kwargs = (
+            dict(zip(kwargs, step.signature.isolate(tuple(kwargs.values())), strict=True)) if kwargs else kwargs
+        )
         future = call.future = asyncio.Future(loop=self._loop)
         self.calls[call.key] = call
         self.steps_out += 1
@@ -286,7 +288,7 @@ class FlowRun:
 
     def _abandon(self, call: Call) -> None:
         """A live call nobody waits for is forgotten, unless its record is on the way already."""
-        if self._live and not call.recorded and self.calls.pop(call.key, None):
+        if self._live and not call.recorded and self.calls.pop(call.key, None) is not None:
             self.steps_out -= call.step is not None
             self._launcher.abandon(call)
 
@@ -311,7 +313,7 @@ class FlowRun:
     def random(self) -> random.Random:
         """Chance that comes out the same on every replay: seeded once, when the flow was started."""
         if self._random is None:
-            self._random = random.Random(self._seed)
+            self._random = random.Random(self._seed)  # noqa: S311: it has to repeat itself
         return self._random
 
 

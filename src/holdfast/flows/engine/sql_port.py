@@ -49,7 +49,7 @@ class SqlEnginePort:
 
     async def finish(self, epoch: int, endings: Sequence[Ending]) -> Mapping[int, str]:
         def work(tx: Transaction) -> dict[int, str]:
-            ended = dict(tx.fetch(_q["finish"], {"epoch": epoch}, rows=endings))
+            ended: dict[int, str] = dict(tx.fetch(_q["finish"], {"epoch": epoch}, rows=endings))
             if len(ended) < len(endings):
                 _check_alive(tx, epoch)
                 ended |= dict(tx.fetch(_q["ended"], rows=[(ending.flow,) for ending in endings]))
@@ -76,9 +76,7 @@ class SqlEnginePort:
         await self._store.arun(work)
 
     async def cancelling(self, epoch: int) -> list[int]:
-        return await self._store.aread(
-            lambda tx: [row[0] for row in tx.fetch(_q["cancelling"], {"epoch": epoch})]
-        )
+        return await self._store.aread(lambda tx: [row[0] for row in tx.fetch(_q["cancelling"], {"epoch": epoch})])
 
     async def transact(self, epoch: int, work: Callable[[Transaction], Record]) -> Record:
         def unit(tx: Transaction) -> Record:
@@ -133,7 +131,7 @@ def _claim(
         if len(claimed) == limit:
             break
         params = scalars | {"workflow_type": name, "limit": limit - len(claimed)}
-        claimed += (Claimed(*row, history=()) for row in tx.fetch(_q["claim"], params))
+        claimed += (Claimed._make((*row, ())) for row in tx.fetch(_q["claim"], params))
     return claimed
 
 

@@ -144,6 +144,10 @@ class Worker:
                 if self._alarm:
                     self._alarm.cancel()
 
+    def fence(self) -> None:
+        """This worker's epoch is over: begin a new one."""
+        self._lost.set()
+
     def wake(self) -> None:
         """Something may be due; look."""
         self._look = True
@@ -193,7 +197,9 @@ class Worker:
         """Begin a new epoch whenever the old one was fenced."""
         while True:
             await self._lost.wait()
-            log.warning("the worker epoch %d was fenced; %d flows go on elsewhere", self._lease.epoch, len(self.resident))
+            log.warning(
+                "the worker epoch %d was fenced; %d flows go on elsewhere", self._lease.epoch, len(self.resident)
+            )
             self._evict_all()
             await self._persist(self._lease.acquire)
             self._lost.clear()
@@ -372,9 +378,7 @@ class Worker:
 
     async def pause(self, seconds: float) -> None:
         due = self._loop.create_future()
-        self._at(
-            self._clock.micros() + round(seconds * MICROS_PER_SECOND), lambda: due.done() or due.set_result(None)
-        )
+        self._at(self._clock.micros() + round(seconds * MICROS_PER_SECOND), lambda: _resolve(due))
         await due
 
     async def transact(self, call: Call, work: Callable[[Transaction], Record]) -> None:
@@ -542,6 +546,11 @@ class Worker:
         self.resident.pop(run.num, None)
         self._leaving.discard(run.num)
         self._ended([(run, Ending(run.num, HALTED, None, reason, self._clock.micros()))])
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _ending(run: FlowRun, at: int, max_bytes: int) -> Ending:

@@ -1,0 +1,245 @@
+"""The crash explorer: kill a run at each of its write points, resume it, compare with the undisturbed run.
+
+A *write point* is the moment just before or just after a commit. A run with *n* of them is run *n* times, each
+time killed at another one: in this process (fast; nothing the killed part does after that point reaches the
+database) or in a process of its own with a real ``SIGKILL``. Afterwards a new worker finishes the flow, and
+
+- the result is that of the undisturbed run,
+- its history holds the same steps with the same outcomes,
+- no step that was recorded before the kill ran again (FL-10), by the effect ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from holdfast.app import Holdfast
+from holdfast.errors import StoreError
+from holdfast.flows import SqlFlowStore
+from holdfast.flows.definitions import Workflow
+from holdfast.flows.errors import RecordedError
+from holdfast.store import open_store
+from holdfast.testing.ledger import EffectLedger
+
+FLOW = UUID("01890000-0000-7000-8000-000000000001")
+LEASE_SECONDS = 1.0
+TIMEOUT_SECONDS = 60.0
+_NO_PROCESS = (1 << 31) - 1
+
+
+class Killed(StoreError):
+    """What the killed part of the program sees of the database from its end on."""
+
+    code = "killed"
+    remedy = "Nothing: this is a rehearsal."
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A workflow to kill.
+
+    Attributes:
+        workflow: takes the path of an :class:`EffectLedger` as its only argument and hands it to its steps, each of
+            which appends ``current_step().run_id`` to it.
+        reference: ``module:attribute`` under which another process finds ``workflow``.
+    """
+
+    workflow: Workflow[..., Any]
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a run came to: its outcome, and each step's outcome by run id."""
+
+    outcome: str
+    steps: dict[str, tuple[str, str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A run that was killed at one write point and resumed.
+
+    Attributes:
+        point: which write point, from 1.
+        where: ``before commit`` or ``after commit``.
+        recorded: steps that were recorded at the kill.
+        repeated: effects that happened more than once.
+        faults: what differs from the undisturbed run; empty when all is well.
+    """
+
+    point: int
+    where: str
+    recorded: int
+    repeated: int
+    faults: tuple[str, ...]
+
+
+def explore(scenario: Scenario, new_url: Callable[[], str], folder: Path, *, processes: bool = False) -> Iterator[Visit]:
+    """Kill ``scenario`` at every write point.
+
+    Args:
+        scenario: what to run.
+        new_url: gives the URL of a fresh, empty store at each call (not in memory: it has to survive).
+        folder: for the ledgers.
+        processes: kill real processes rather than a part of this one.
+
+    Yields:
+        one visit for each write point.
+    """
+    undisturbed = _finish(scenario, new_url(), folder / "undisturbed.ledger")
+    kill = _kill_process if processes else _kill_here
+    point = 1
+    while True:
+        url, ledger = new_url(), folder / f"point-{point}.ledger"
+        where = kill(scenario, url, ledger, point)
+        if where is None:
+            return
+        yield _resume(scenario, url, ledger, point, where, undisturbed)
+        point += 1
+
+
+def _resume(scenario: Scenario, url: str, ledger: Path, point: int, where: str, undisturbed: Ending) -> Visit:
+    recorded = set(_steps(url))
+    before = _effects(ledger)
+    ending = _finish(scenario, url, ledger)
+    again = recorded & {key for key, times in _effects(ledger).items() if times > before.get(key, 0)}
+    faults = []
+    if again:
+        faults.append(f"recorded steps ran again: {sorted(again)}")
+    if ending.outcome != undisturbed.outcome:
+        faults.append(f"the outcome is {ending.outcome}, undisturbed it is {undisturbed.outcome}")
+    if ending.steps != undisturbed.steps:
+        faults.append(f"the steps are {ending.steps}, undisturbed they are {undisturbed.steps}")
+    repeated = sum(times - 1 for times in _effects(ledger).values())
+    return Visit(point, where, len(recorded), repeated, tuple(faults))
+
+
+def _finish(scenario: Scenario, url: str, ledger: Path) -> Ending:
+    """Run the flow to its end, from wherever it is."""
+    _effects(ledger)
+    with Holdfast(url, workflows=[scenario.workflow], lease=LEASE_SECONDS, park_after=3600) as hf:
+        handle = hf.start(scenario.workflow, str(ledger), id=FLOW)
+        try:
+            outcome = repr(handle.result(timeout=TIMEOUT_SECONDS))
+        except RecordedError as error:
+            outcome = f"{error.kind}: {error.detail}"
+    return Ending(outcome.replace(str(ledger), "LEDGER"), _steps(url))
+
+
+def _steps(url: str) -> dict[str, tuple[str, str | None]]:
+    with open_store(url) as store:
+        steps = store.read(lambda tx: SqlFlowStore(tx).list_steps(FLOW)).items
+    return {step.run_id: (str(step.status), step.result) for step in steps}
+
+
+def _effects(ledger: Path) -> dict[str, int]:
+    with EffectLedger(ledger) as found:
+        return dict(found.counts())
+
+
+class _Fuse:
+    """A probe that ends everything at write point number ``point``."""
+
+    def __init__(self, point: int, blow: Callable[[str], None]) -> None:
+        self.where: str | None = None
+        self._left = point
+        self._blow = blow
+        self._lock = threading.Lock()
+
+    def __call__(self, where: str) -> None:
+        with self._lock:
+            self._left -= 1
+            if self._left > 0:
+                return
+            self.where = self.where or where
+        self._blow(where)
+
+
+def _kill_here(scenario: Scenario, url: str, ledger: Path, point: int) -> str | None:
+    """Let a part of this process die at the point; ``None`` when the run ended before it."""
+    killed = threading.Event()
+
+    def blow(where: str) -> None:
+        killed.set()
+        raise Killed("The process was killed.")
+
+    fuse = _Fuse(point, blow)
+
+    async def main() -> None:
+        hf = Holdfast(
+            url, workflows=[scenario.workflow], lease=LEASE_SECONDS, drain=0, park_after=3600, probe=fuse
+        )
+        async with hf:
+            run = asyncio.ensure_future(_run(hf, scenario, ledger))
+            death = asyncio.ensure_future(asyncio.to_thread(_wait_for, killed, run))
+            await asyncio.wait([run, death], return_when=asyncio.FIRST_COMPLETED)
+            run.cancel()
+            with suppress(asyncio.CancelledError, RecordedError, Killed):
+                await run
+            killed.set()
+            await death
+
+    with suppress(Killed):
+        asyncio.run(main())
+    if fuse.where is not None:
+        _bury(url)
+    return fuse.where
+
+
+async def _run(hf: Holdfast, scenario: Scenario, ledger: Path) -> None:
+    handle = await hf.astart(scenario.workflow, str(ledger), id=FLOW)
+    await handle
+
+
+def _wait_for(killed: threading.Event, run: asyncio.Future[None]) -> None:
+    while not killed.wait(0.05) and not run.done():
+        pass
+
+
+def _bury(url: str) -> None:
+    """The workers that died here share this living process's id; let theirs be nobody's."""
+    with open_store(url) as store:
+        store.run(lambda tx: tx.execute("UPDATE workers SET pid = :pid", {"pid": _NO_PROCESS}))
+
+
+def _kill_process(scenario: Scenario, url: str, ledger: Path, point: int) -> str | None:
+    command = [sys.executable, "-m", "holdfast.testing.crash", scenario.reference, url, str(ledger), str(point)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)  # noqa: S603
+    if ended.returncode == -signal.SIGKILL:
+        return ended.stdout.strip() or "?"
+    if ended.returncode:
+        raise RuntimeError(f"the run to be killed failed by itself: {ended.stderr}")
+    return None
+
+
+def main(reference: str, url: str, ledger: str, point: str) -> None:
+    """The process that is killed."""
+    module, _, name = reference.partition(":")
+    workflow = getattr(import_module(module), name)
+
+    def blow(where: str) -> None:
+        os.write(1, where.encode())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    fuse = _Fuse(int(point), blow)
+    with Holdfast(url, workflows=[workflow], lease=LEASE_SECONDS, park_after=3600, probe=fuse) as hf, suppress(
+        RecordedError
+    ):
+        hf.start(workflow, ledger, id=FLOW).result(timeout=TIMEOUT_SECONDS)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
