@@ -1,7 +1,8 @@
 """The bare loop: the least program that writes the same rows as durably. Frozen: it is the yardstick.
 
 An asyncio loop on which flows await the commit of each step's row, and one writer thread that commits whatever
-waits as one group. No replay, no leases, no types, no errors.
+waits as one group. No replay, no leases, no types, no errors. It is as fast as such a program gets: of the ways to
+write a group into PostgreSQL on one connection (``unnest``, ``COPY``, ``json_to_recordset``) the last was fastest.
 """
 
 from __future__ import annotations
@@ -12,16 +13,41 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+
+import msgspec
+import psycopg
+from psycopg import sql
 
 COLUMNS = "flow, run_id, runtime, task, status, attempt, digest, result, error, epoch, created_at, updated_at"
 STEP_ROW = f"INSERT INTO steps ({COLUMNS}) VALUES ({', '.join('?' * 12)})"
 FLOW_ROW = "INSERT INTO bare_flows (num, args, status) VALUES (?, ?, 'running')"
 FLOW_END = "UPDATE bare_flows SET status = 'finished', result = ? WHERE num = ?"
+FLOWS_TABLE = "CREATE TABLE IF NOT EXISTS bare_flows (num integer PRIMARY KEY, args text, status text, result text)"
 Statement = tuple[str, tuple[Any, ...]]
 Commit = Callable[[Sequence[Statement]], None]
+
+_TYPED = """flow bigint, run_id text, runtime text, task text, status text, attempt int, digest bigint, result text,
+    error text, epoch bigint, created_at bigint, updated_at bigint"""
+_POSTGRES = {
+    STEP_ROW: (
+        f"INSERT INTO steps ({COLUMNS}) SELECT {COLUMNS} FROM json_to_recordset(%s) AS r({_TYPED})",
+        COLUMNS.split(", "),
+    ),
+    FLOW_ROW: (
+        """INSERT INTO bare_flows (num, args, status)
+        SELECT num, args, 'running' FROM json_to_recordset(%s) AS r(num bigint, args text)""",
+        ["num", "args"],
+    ),
+    FLOW_END: (
+        """UPDATE bare_flows SET status = 'finished', result = r.result
+        FROM json_to_recordset(%s) AS r(num bigint, result text) WHERE bare_flows.num = r.num""",
+        ["result", "num"],
+    ),
+}
 
 
 class BareLoop:
@@ -60,6 +86,18 @@ class BareLoop:
             self._loop.call_soon_threadsafe(_answer, [future for _, future in group])
 
 
+def payload(num: int, index: int) -> str:
+    """A step's result: 200 bytes, unlike any other step's."""
+    return "x" * 190 + f"{num:08d}-{index}"
+
+
+def step_row(num: int, index: int, result: str) -> tuple[Any, ...]:
+    """The row of one completed step, in the order of ``COLUMNS``."""
+    now = time.time_ns() // 1000
+    run_id, encoded = f"work#{index + 1}@1", json.dumps(result)
+    return (num, run_id, "managed", "work", "succeeded", 1, index, encoded, None, 1, now, now)
+
+
 def _answer(futures: Sequence[asyncio.Future[None]]) -> None:
     for future in futures:
         future.set_result(None)
@@ -71,51 +109,61 @@ async def bare_flow(loop: BareLoop, num: int, steps: int, latencies: list[float]
     result = ""
     for index in range(steps):
         began = time.perf_counter()
-        result = "x" * 190 + f"{num}-{index}"
-        now = time.time_ns() // 1000
-        row = (
-            num,
-            f"work#{index + 1}@1",
-            "managed",
-            "work",
-            "succeeded",
-            1,
-            index,
-            json.dumps(result),
-            None,
-            1,
-            now,
-            now,
-        )
-        await loop.write((STEP_ROW, row))
+        result = payload(num, index)
+        await loop.write((STEP_ROW, step_row(num, index, result)))
         latencies.append(time.perf_counter() - began)
     await loop.write((FLOW_END, (json.dumps(result), num)))
 
 
-def sqlite_commit(path: Path) -> Commit:
+@contextmanager
+def sqlite_commit(path: Path) -> Iterator[Commit]:
     """Commits on a SQLite file as our store does: WAL, ``synchronous=FULL``."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS bare_flows (num integer PRIMARY KEY, args text, status text, result text)"
-    )
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as connection:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(FLOWS_TABLE)
 
-    def commit(group: Sequence[Statement]) -> None:
-        connection.execute("BEGIN IMMEDIATE")
-        steps = [values for sql, values in group if sql is STEP_ROW]
-        connection.executemany(STEP_ROW, steps)
-        for sql, values in group:
-            if sql is not STEP_ROW:
-                connection.execute(sql, values)
-        connection.execute("COMMIT")
+        def commit(group: Sequence[Statement]) -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            steps = [values for text, values in group if text is STEP_ROW]
+            connection.executemany(STEP_ROW, steps)
+            for text, values in group:
+                if text is not STEP_ROW:
+                    connection.execute(text, values)
+            connection.execute("COMMIT")
 
-    return commit
+        yield commit
+
+
+@contextmanager
+def postgres_commit(url: str, schema: str) -> Iterator[Commit]:
+    """Commits on one PostgreSQL connection: a group is one pipelined transaction, a set-based statement a table."""
+    with closing(psycopg.connect(url, autocommit=True)) as connection:
+        connection.prepare_threshold = 0
+        connection.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(schema)))
+        connection.execute(FLOWS_TABLE)
+
+        def commit(group: Sequence[Statement]) -> None:
+            rows: dict[str, list[dict[str, Any]]] = {text: [] for text in _POSTGRES}
+            for text, values in group:
+                rows[text].append(dict(zip(_POSTGRES[text][1], values, strict=True)))
+            work = [(_POSTGRES[text][0], [msgspec.json.encode(some).decode()]) for text, some in rows.items() if some]
+            if len(work) == 1:  # a statement alone is its own transaction
+                connection.execute(*work[0])
+                return
+            with connection.pipeline():
+                connection.execute("BEGIN")
+                for text, params in work:
+                    connection.execute(text, params)
+                connection.execute("COMMIT")
+
+        yield commit
 
 
 async def run_bare(commit: Commit, flows: int, steps: int, at_once: int) -> tuple[float, list[float]]:
     """Steps per second, and the latency of each step in seconds."""
     loop = BareLoop(commit)
     latencies: list[float] = []
+    await bare_flow(loop, 0, steps, [])  # a first one unmeasured, as everywhere else
     numbers = iter(range(1, flows + 1))
 
     async def lane() -> None:
@@ -127,3 +175,27 @@ async def run_bare(commit: Commit, flows: int, steps: int, at_once: int) -> tupl
     elapsed = time.perf_counter() - began
     loop.close()
     return flows * steps / elapsed, latencies
+
+
+def run_executemany(path: Path, rows: int, group: int) -> float:
+    """Rows per second that ``executemany`` writes from one thread, ``group`` rows a commit: the file's own limit."""
+    values = [step_row(num, index, payload(num, index)) for num in range(rows // 10) for index in range(10)]
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = FULL")
+        began = time.perf_counter()
+        for start in range(0, len(values), group):
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(STEP_ROW, values[start : start + group])
+            connection.execute("COMMIT")
+        return len(values) / (time.perf_counter() - began)
+
+
+def commit_latencies(commit: Commit, rows: int) -> list[float]:
+    """Seconds that each of ``rows`` commits of one step's row takes, one after another."""
+    latencies = []
+    for num in range(rows):
+        row = step_row(num, 0, payload(num, 0))
+        began = time.perf_counter()
+        commit([(STEP_ROW, row)])
+        latencies.append(time.perf_counter() - began)
+    return latencies

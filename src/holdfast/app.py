@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Generator, Sequence
@@ -33,6 +34,7 @@ from holdfast.store.units import await_for, wait_for
 
 R = TypeVar("R")
 
+log = logging.getLogger("holdfast")
 DEFAULT_URL = "sqlite:///holdfast.db"
 
 
@@ -114,6 +116,11 @@ class Holdfast:
             raise StoreClosed("This Holdfast is not open.")
         return self._store
 
+    @property
+    def serving(self) -> list[str]:
+        """Names of the workflows it serves now; empty outside the block, without a worker, or once that has died."""
+        return self._registry.names() if self._task is not None and not self._task.done() else []
+
     def __enter__(self) -> Holdfast:
         self._open()
         if self._serving:
@@ -173,7 +180,7 @@ class Holdfast:
         store, self._store = self._store, None
         if store is None:
             return
-        self._outcomes.close(lambda: StoreClosed("The store was closed while the flow was waited for."))
+        self._outcomes.close()
         store.close()
         self._worker = self._loop = self._thread = None
 
@@ -196,7 +203,7 @@ class Holdfast:
 
     async def _work(self, started: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
-        terms = Terms(self._registry.names(), self._lease_seconds)
+        terms = Terms(self._registry.names, self._lease_seconds)
         lease = Lease(self.store, terms, self._clock, freed=lambda: self._wake(), fenced=self._fenced)
         port = SqlEnginePort(self.store)
         self._worker = Worker(
@@ -204,7 +211,12 @@ class Holdfast:
         )
         self._wake = self._worker.wake_threadsafe(loop)
         self._unwatch = self.store.watch(self._wake)
-        await self._worker.run(started)
+        try:
+            await self._worker.run(started)
+        except Exception as error:
+            log.critical("the worker died: %s", error, exc_info=error)
+            self._outcomes.fail(error)
+            raise
 
     def _tell(self, ended: Sequence[tuple[FlowRun, Ending]]) -> None:
         self._outcomes.tell((run.id, Outcome(ending.status, ending.result, ending.error)) for run, ending in ended)
@@ -228,6 +240,8 @@ class Holdfast:
         worker, loop = self._worker, self._loop
         if worker is None or loop is None:
             return
+        for flow in claimed:
+            self._outcomes.expect(UUID(flow.id))
         with contextlib.suppress(RuntimeError):  # the loop was closed: the flows were freed, or their lease runs out
             loop.call_soon_threadsafe(worker.adopt, epoch, claimed) if claimed else self._wake()
 
@@ -296,8 +310,6 @@ class Holdfast:
             self._registry.add(workflow)
         encoded, digest = workflow.signature.encode(args, kwargs, self._options.max_payload_bytes)
         start = make_start(workflow.name, encoded, digest, id=id, key=key, owner=owner, goal=goal)
-        if self._worker is not None:
-            self._outcomes.expect(start.id)
         return lambda unit: self._starts.submit(start, unit)
 
     def handle(self, flow_id: UUID | str) -> Handle[Any]:

@@ -98,6 +98,20 @@ class StoreTooNew(StoreError):
     remedy = "Upgrade this installation: pip install --upgrade holdfast."
 
 
+class StoreMissing(StoreError, NotFound):
+    """There is no store at that URL, and it was to be found, not made."""
+
+    code = "store_not_found"
+    remedy = "Name another store by --store or HOLDFAST_URL; a worker or `with Holdfast(url)` makes a new one."
+
+
+class StoreOutdated(StoreError):
+    """The database has an older schema than this code, and was not to be migrated."""
+
+    code = "store_outdated"
+    remedy = "Start a worker of this version on it, which migrates it, or use the Holdfast version that its workers have."
+
+
 class StorePathUnusable(StoreError):
     """The SQLite file cannot be opened or written."""
 

@@ -27,6 +27,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MAX_NAME = 200
+SLEEP, CANCEL = RESERVED = ("sleep", "cancel")
+"""Names under which the engine itself records."""
 MAX_SECONDS = 100 * 365 * 86400.0
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None), UUID, datetime, timedelta})
 
@@ -274,9 +276,10 @@ def check_name(name: str) -> str:
     """Raises:
     InvalidInput: ``name`` cannot be the name of a workflow or step.
     """
-    if not name or len(name) > MAX_NAME or not name.isprintable() or "#" in name or "@" in name:
+    if not name or len(name) > MAX_NAME or not name.isprintable() or "#" in name or "@" in name or name in RESERVED:
         raise InvalidInput(
-            f"{name!r} cannot be a name.", remedy=f"Use 1 to {MAX_NAME} printable characters without # and @."
+            f"{name!r} cannot be a name.",
+            remedy=f"Use 1 to {MAX_NAME} printable characters without # and @, and neither of {', '.join(RESERVED)}.",
         )
     return name
 

@@ -100,15 +100,20 @@ def history(tx: Transaction, flow_id: UUID) -> list[FlowEvent]:
 
 
 def change(store: Store, verb: Callable[[Transaction, UUID], Flow], flow_id: UUID, *, actor: str) -> Flow:
-    """Run a verb of this module, again when somebody else changed the flow in between.
+    """Run a verb of this module, again when somebody else changed the flow in between; wakes the workers.
 
     Raises:
         RevisionMismatch: it keeps changing.
         HoldfastError: what the verb raises.
     """
+
+    def work(tx: Transaction) -> Flow:
+        store.backend.announce(tx)
+        return verb(tx, flow_id)
+
     for _ in range(_TRIES):
         try:
-            return store.run(lambda tx: verb(tx, flow_id), actor=actor)
+            return store.run(work, actor=actor)
         except RevisionMismatch as error:
             problem = error
     raise problem

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 from uuid import UUID
 
-from holdfast.errors import StoreError
+from holdfast.errors import StoreClosed, StoreError
 from holdfast.store import Store, Transaction, Unit, load_queries
 from holdfast.store.units import answer
 
@@ -78,17 +78,21 @@ class Outcomes:
         if told:
             answer(told)
 
-    def close(self, error: Callable[[], Exception]) -> None:
+    def close(self) -> None:
         """Nobody will tell any more."""
         self._ended = True
         self._wake.set()
         if self._thread:
             self._thread.join()
+        self.fail(StoreClosed("The store was closed while the flow was waited for."))
+
+    def fail(self, error: Exception) -> None:
+        """Tell everybody who waits that this process cannot know any more."""
         with self._lock:
             units = [unit for waiting in self._waiting.values() for unit in waiting]
             self._waiting.clear()
         for unit in units:
-            unit.error = error()
+            unit.error = error
         answer(units)
 
     def _serve(self) -> None:

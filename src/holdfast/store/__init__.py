@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from holdfast.clock import Clock
-from holdfast.errors import StoreUrlInvalid
+from holdfast.errors import StoreMissing, StoreUnreachable, StoreUrlInvalid
 from holdfast.store.database import Backend, Probe, Store, Work
+from holdfast.store.keys import prune_keys
+from holdfast.store.migrate import check_version, found_version
 from holdfast.store.queries import Query, load_queries
 from holdfast.store.sqlite import SqliteBackend, sqlite_path
 from holdfast.store.transaction import Row, Transaction
 from holdfast.store.units import Unit
 
-__all__ = ["Backend", "Query", "Row", "Store", "Transaction", "Unit", "Work", "load_queries", "open_store"]
+__all__ = [
+    "Backend",
+    "Query",
+    "Row",
+    "Store",
+    "Transaction",
+    "Unit",
+    "Work",
+    "check_store",
+    "load_queries",
+    "open_store",
+    "prune_keys",
+]
 
 
 def open_store(
-    url: str, *, clock: Clock | None = None, patience: float | None = None, probe: Probe = lambda point: None
+    url: str,
+    *,
+    clock: Clock | None = None,
+    patience: float | None = None,
+    migrate: bool = True,
+    probe: Probe = lambda point: None,
 ) -> Store:
     """Open the store at ``url``, creating or migrating its schema.
 
@@ -22,22 +41,42 @@ def open_store(
         url: ``sqlite:///path.db``, ``sqlite://`` (in memory) or ``postgresql://…?schema=name``.
         clock: where time is read; the machine's by default.
         patience: seconds to wait for an unreachable server (PostgreSQL; default 60).
+        migrate: when false, nothing is created, migrated or otherwise written by opening, and no lock is waited for;
+            :func:`check_store` then says whether the schema is this code's.
         probe: called at each write point ("before commit", "after commit"); the crash explorer kills there.
 
     Raises:
         StoreUrlInvalid: another form of URL.
         StorePathUnusable, StoreUnreachable, StoreTooNew: it cannot be opened.
+        StoreMissing: with ``migrate=False``, there is no such file.
     """
-    return Store(_backend(url, patience), clock, probe=probe)
+    return Store(_backend(url, patience, create=migrate), clock, migrate=migrate, probe=probe)
 
 
-def _backend(url: str, patience: float | None) -> Backend:
+def check_store(store: Store) -> None:
+    """See, by reading alone, that ``store`` has this code's schema.
+
+    Raises:
+        StoreMissing: there is none.
+        StoreTooNew, StoreOutdated: it is another.
+        StoreError: it cannot be read.
+    """
+    check_version(store.read(found_version))
+
+
+def _backend(url: str, patience: float | None, *, create: bool) -> Backend:
     if url in ("sqlite://", "sqlite:///:memory:"):
         return SqliteBackend(None)
     if url.startswith("sqlite:///"):
-        return SqliteBackend(sqlite_path(url.removeprefix("sqlite:///")))
+        path = sqlite_path(url.removeprefix("sqlite:///"))
+        if not create and not path.exists():
+            raise StoreMissing(f"There is no file {path}.")
+        return SqliteBackend(path, create=create)
     if url.startswith(("postgresql://", "postgres://")):
-        from holdfast.store.postgres import PATIENCE_SECONDS, PostgresBackend
+        try:
+            from holdfast.store.postgres import PATIENCE_SECONDS, PostgresBackend
+        except ModuleNotFoundError as error:
+            raise StoreUnreachable(f"{error}.", remedy="pip install 'holdfast[postgres]'") from error
 
-        return PostgresBackend(url, patience=PATIENCE_SECONDS if patience is None else patience)
+        return PostgresBackend(url, patience=PATIENCE_SECONDS if patience is None else patience, create=create)
     raise StoreUrlInvalid(f"{url!r} is not a store URL.")

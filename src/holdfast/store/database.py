@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypeVar
 
 from holdfast.clock import Clock, SystemClock
-from holdfast.store.migrate import migrate
+from holdfast.store.migrate import migrate as migrate_schema
 from holdfast.store.transaction import Transaction
 from holdfast.store.units import Executor, Unit, UnitThreads, await_for, wait_for
 
@@ -28,11 +29,13 @@ class Backend(Protocol):
 
     Attributes:
         url: as opened, without secrets.
+        path: the file that holds the data, where it is one of this machine's.
         group: how many units one commit may carry.
         local: no process but this one can see the data (SQLite in memory).
     """
 
     url: str
+    path: Path | None
     group: int
     local: bool
 
@@ -61,14 +64,23 @@ class Store:
     Safe to use from any thread. Closing finishes what is queued.
     """
 
-    def __init__(self, backend: Backend, clock: Clock | None = None, *, probe: Probe = lambda point: None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        clock: Clock | None = None,
+        *,
+        migrate: bool = True,
+        probe: Probe = lambda point: None,
+    ) -> None:
         self.clock = clock or SystemClock()
         self.backend = backend
         self._writers = UnitThreads("writer", backend.writers(self.clock, probe), group=backend.group)
         readers = backend.readers(self.clock)
         self._readers = UnitThreads("reader", readers, group=1) if readers else self._writers
+        if not migrate:
+            return
         try:
-            self.run(migrate, idempotent=True)
+            self.run(migrate_schema, idempotent=True)
         except BaseException:
             self.close()
             raise

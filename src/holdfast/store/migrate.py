@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from holdfast.errors import StoreTooNew
+from holdfast.errors import StoreMissing, StoreOutdated, StoreTooNew
 from holdfast.store.queries import Dialect, Query, load_queries
 from holdfast.store.transaction import Transaction
 
@@ -44,8 +44,7 @@ def migrate(tx: Transaction) -> int:
     tx.execute(_queries["create_migrations"])
     known = migrations()
     present = schema_version(tx)
-    if present > len(known):
-        raise StoreTooNew(f"The database has schema {present}, this Holdfast knows {len(known)}.")
+    _refuse_newer(present)
     for migration in known[present:]:
         for statement in migration.statements:
             tx.execute(statement)
@@ -54,6 +53,28 @@ def migrate(tx: Transaction) -> int:
             {"version": migration.version, "name": migration.name, "at": tx.clock.micros()},
         )
     return len(known) - present
+
+
+def found_version(tx: Transaction) -> int | None:
+    """:func:`schema_version`, asked without writing; ``None`` where there is no store."""
+    return schema_version(tx) if tx.fetch_one(_queries["has_migrations"]) else None
+
+
+def check_version(found: int | None) -> None:
+    """Raises:
+    StoreMissing: there is no store.
+    StoreTooNew, StoreOutdated: its schema is not this code's.
+    """
+    if found is None:
+        raise StoreMissing("The database holds no Holdfast store.")
+    _refuse_newer(found)
+    if found < len(migrations()):
+        raise StoreOutdated(f"The database has schema {found}, this Holdfast needs {len(migrations())}.")
+
+
+def _refuse_newer(found: int) -> None:
+    if found > len(migrations()):
+        raise StoreTooNew(f"The database has schema {found}, this Holdfast knows {len(migrations())}.")
 
 
 def schema_version(tx: Transaction) -> int:

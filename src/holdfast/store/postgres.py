@@ -14,6 +14,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -27,8 +28,9 @@ from holdfast.clock import Clock
 from holdfast.errors import StoreClosed, StoreError, StoreFull, StoreUnreachable, StoreUrlInvalid
 from holdfast.ids import new_id
 from holdfast.store.database import Probe
-from holdfast.store.queries import Query, compile_postgres, load_queries
-from holdfast.store.transaction import Params, Row, Transaction
+from holdfast.store.keys import claim_key
+from holdfast.store.queries import Query, compile_postgres
+from holdfast.store.transaction import NONE, Params, Row, Transaction
 from holdfast.store.units import Executor, Unit
 
 log = logging.getLogger("holdfast.store")
@@ -39,7 +41,6 @@ IDLE_IN_TRANSACTION_SECONDS = 4
 _CUT = (psycopg.OperationalError, psycopg.InterfaceError)
 _AGAIN = (pg.SerializationFailure, pg.DeadlockDetected, pg.LockNotAvailable)
 _FULL = (pg.DiskFull,)
-_queries = load_queries("holdfast.store")
 _json = msgspec.json.Encoder()
 
 
@@ -49,18 +50,21 @@ class PostgresBackend:
     Args:
         url: ``postgresql://…``; ``?schema=name`` puts the tenant into that schema (default ``holdfast``).
         patience: seconds during which an unreachable server is waited for.
+        create: whether a missing schema is made.
     """
 
     group = 1
     local = False
+    path: Path | None = None
 
-    def __init__(self, url: str, *, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, url: str, *, patience: float = PATIENCE_SECONDS, create: bool = True) -> None:
         parts = urlsplit(url)
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         self.schema = options.pop("schema", "holdfast")
         if not self.schema or len(self.schema.encode()) > 63 or "\0" in self.schema:
             raise StoreUrlInvalid(f"{self.schema!r} is not a schema name.")
         self.patience = patience
+        self._create = create
         self.channel = f"holdfast:{self.schema}"[:63]
         self._conninfo = urlunsplit(parts._replace(query=urlencode(options)))
         shown = parts.netloc.rpartition("@")
@@ -89,7 +93,10 @@ class PostgresBackend:
 
     def ensure_schema(self, connection: psycopg.Connection[Any]) -> None:
         """Create the schema if it is missing; asking first needs no right to create."""
-        if connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [self.schema]).fetchone():
+        if (
+            not self._create
+            or connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [self.schema]).fetchone()
+        ):
             return
         with contextlib.suppress(pg.UniqueViolation, pg.DuplicateSchema):
             connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.schema)))
@@ -99,12 +106,7 @@ class PostgresBackend:
         thread = threading.Thread(target=self._watch, args=(changed, ended), name="holdfast-watch", daemon=True)
         thread.start()
 
-        def end() -> None:
-            ended.set()
-            if thread is not threading.current_thread():
-                thread.join()
-
-        return end
+        return ended.set
 
     def _watch(self, changed: Callable[[], None], ended: threading.Event) -> None:
         while not ended.is_set():
@@ -135,15 +137,15 @@ class PostgresTransaction:
         self.open = True
         self._connection = connection
 
-    def fetch(self, query: Query | str, params: Params = {}, *, rows: Sequence[Row] | None = None) -> list[Row]:
+    def fetch(self, query: Query | str, params: Params = NONE, *, rows: Sequence[Row] | None = None) -> list[Row]:
         cursor = self._execute(query, params, rows)
         return cursor.fetchall() if cursor and cursor.description else []
 
-    def fetch_one(self, query: Query | str, params: Params = {}) -> Row | None:
+    def fetch_one(self, query: Query | str, params: Params = NONE) -> Row | None:
         cursor = self._execute(query, params, None)
         return cursor.fetchone() if cursor and cursor.description else None
 
-    def execute(self, query: Query | str, params: Params = {}, *, rows: Sequence[Row] | None = None) -> int:
+    def execute(self, query: Query | str, params: Params = NONE, *, rows: Sequence[Row] | None = None) -> int:
         cursor = self._execute(query, params, rows)
         return cursor.rowcount if cursor else 0
 
@@ -220,7 +222,7 @@ class PostgresExecutor:
     def _attempt(self, connection: psycopg.Connection[Any], unit: Unit, key: str | None = None) -> None:
         tx = PostgresTransaction(connection, self._clock, unit.actor)
         try:
-            if key and not tx.execute(_queries["claim_key"], {"key": key, "at": self._clock.micros()}):
+            if key and not claim_key(tx, key):
                 return  # an earlier attempt was committed and only its answer lost: its result stands
             if unit.statement:
                 self._probe("before commit")

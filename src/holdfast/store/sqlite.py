@@ -18,7 +18,7 @@ from holdfast.clock import Clock
 from holdfast.errors import HoldfastError, StoreBusy, StoreClosed, StoreError, StoreFull, StorePathUnusable
 from holdfast.store.database import Probe
 from holdfast.store.queries import MAX_ROOM, Query, compile_sqlite, sqlite_room
-from holdfast.store.transaction import Params, Row, Transaction
+from holdfast.store.transaction import NONE, Params, Row, Transaction
 from holdfast.store.turnstile import Turnstile, holder
 from holdfast.store.units import MAX_GROUP, Executor, Unit, log
 
@@ -31,15 +31,17 @@ class SqliteBackend:
 
     Args:
         path: the file; created when absent, in a directory that must exist.
+        create: whether connecting may make the file, and a WAL database of it.
         synchronous: ``FULL`` makes each commit survive a power cut; ``NORMAL`` only a crash of the process.
     """
 
-    def __init__(self, path: Path | None, *, synchronous: str = "FULL") -> None:
+    def __init__(self, path: Path | None, *, create: bool = True, synchronous: str = "FULL") -> None:
         self.path = path
         self.local = path is None
         self.url = f"sqlite:///{path}" if path else "sqlite://"
         self.group = MAX_GROUP
         self.watchers: list[Callable[[], None]] = []
+        self._create = create
         self._synchronous = synchronous
 
     def writers(self, clock: Clock, probe: Probe) -> list[Callable[[], Executor]]:
@@ -63,7 +65,7 @@ class SqliteBackend:
                 cached_statements=512,
             )
             for pragma in (
-                "journal_mode = WAL",
+                *(["journal_mode = WAL"] if self._create else []),
                 f"synchronous = {self._synchronous}",
                 "fullfsync = ON",
                 "cache_size = -65536",
@@ -94,17 +96,17 @@ class SqliteTransaction:
         self.open = False
         self._connection = connection
 
-    def fetch(self, query: Query | str, params: Params = {}, *, rows: Sequence[Row] | None = None) -> list[Row]:
+    def fetch(self, query: Query | str, params: Params = NONE, *, rows: Sequence[Row] | None = None) -> list[Row]:
         sql = query if isinstance(query, str) else query.sqlite
         if rows is None:
             return self._execute(sql, params).fetchall()
         return [row for chunk in self._chunks(sql, params, rows) for row in chunk.fetchall()]
 
-    def fetch_one(self, query: Query | str, params: Params = {}) -> Row | None:
+    def fetch_one(self, query: Query | str, params: Params = NONE) -> Row | None:
         found = self.fetch(query, params)
         return found[0] if found else None
 
-    def execute(self, query: Query | str, params: Params = {}, *, rows: Sequence[Row] | None = None) -> int:
+    def execute(self, query: Query | str, params: Params = NONE, *, rows: Sequence[Row] | None = None) -> int:
         sql = query if isinstance(query, str) else query.sqlite
         before = self._connection.total_changes  # the driver's rowcount does not know WITH … INSERT
         if rows is None:

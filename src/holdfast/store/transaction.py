@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from holdfast.clock import Clock
@@ -10,6 +11,7 @@ from holdfast.store.queries import Query
 
 Params = Mapping[str, Any]
 Row = tuple[Any, ...]
+NONE: Params = MappingProxyType({})
 
 
 class Transaction(Protocol):
@@ -27,15 +29,15 @@ class Transaction(Protocol):
     actor: str
     clock: Clock
 
-    def fetch(self, query: Query | str, params: Params = ..., *, rows: Sequence[Row] | None = None) -> list[Row]:
+    def fetch(self, query: Query | str, params: Params = NONE, *, rows: Sequence[Row] | None = None) -> list[Row]:
         """All rows of the answer."""
         ...
 
-    def fetch_one(self, query: Query | str, params: Params = ...) -> Row | None:
+    def fetch_one(self, query: Query | str, params: Params = NONE) -> Row | None:
         """The first row of the answer, or ``None``."""
         ...
 
-    def execute(self, query: Query | str, params: Params = ..., *, rows: Sequence[Row] | None = None) -> int:
+    def execute(self, query: Query | str, params: Params = NONE, *, rows: Sequence[Row] | None = None) -> int:
         """Run for its effect; the number of rows it touched."""
         ...
 

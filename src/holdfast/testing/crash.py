@@ -51,13 +51,15 @@ class Scenario:
     """A workflow to kill.
 
     Attributes:
-        workflow: takes the path of an :class:`EffectLedger` as its only argument and hands it to its steps, each of
+        workflow: takes the path of an :class:`EffectLedger` as its first argument and hands it to its steps, each of
             which appends ``current_step().run_id`` to it.
         reference: ``module:attribute`` under which another process finds ``workflow``.
+        args: further arguments.
     """
 
     workflow: Workflow[..., Any]
-    reference: str
+    reference: str = ""
+    args: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,8 @@ def explore(scenario: Scenario, new_url: Callable[[], str], folder: Path, *, pro
     Yields:
         one visit for each write point.
     """
-    undisturbed = _finish(scenario, new_url(), folder / "undisturbed.ledger")
-    kill = _kill_process if processes else _kill_here
+    undisturbed = finish(scenario, new_url(), folder / "undisturbed.ledger")
+    kill = _kill_process if processes else kill_here
     point = 1
     while True:
         url, ledger = new_url(), folder / f"point-{point}.ledger"
@@ -112,10 +114,10 @@ def explore(scenario: Scenario, new_url: Callable[[], str], folder: Path, *, pro
 
 
 def _resume(scenario: Scenario, url: str, ledger: Path, point: int, where: str, undisturbed: Ending) -> Visit:
-    recorded = set(_steps(url))
-    before = _effects(ledger)
-    ending = _finish(scenario, url, ledger)
-    again = recorded & {key for key, times in _effects(ledger).items() if times > before.get(key, 0)}
+    recorded = set(recorded_steps(url))
+    before = effects(ledger)
+    ending = finish(scenario, url, ledger)
+    again = recorded & {key for key, times in effects(ledger).items() if times > before.get(key, 0)}
     faults = []
     if again:
         faults.append(f"recorded steps ran again: {sorted(again)}")
@@ -123,29 +125,31 @@ def _resume(scenario: Scenario, url: str, ledger: Path, point: int, where: str, 
         faults.append(f"the outcome is {ending.outcome}, undisturbed it is {undisturbed.outcome}")
     if ending.steps != undisturbed.steps:
         faults.append(f"the steps are {ending.steps}, undisturbed they are {undisturbed.steps}")
-    repeated = sum(times - 1 for times in _effects(ledger).values())
+    repeated = sum(times - 1 for times in effects(ledger).values())
     return Visit(point, where, len(recorded), repeated, tuple(faults))
 
 
-def _finish(scenario: Scenario, url: str, ledger: Path) -> Ending:
+def finish(scenario: Scenario, url: str, ledger: Path) -> Ending:
     """Run the flow to its end, from wherever it is."""
-    _effects(ledger)
+    effects(ledger)
     with Holdfast(url, workflows=[scenario.workflow], lease=LEASE_SECONDS, park_after=3600) as hf:
-        handle = hf.start(scenario.workflow, str(ledger), id=FLOW)
+        handle = hf.start(scenario.workflow, str(ledger), *scenario.args, id=FLOW)
         try:
             outcome = repr(handle.result(timeout=TIMEOUT_SECONDS))
         except RecordedError as error:
             outcome = f"{error.kind}: {error.detail}"
-    return Ending(outcome.replace(str(ledger), "LEDGER"), _steps(url))
+    return Ending(outcome.replace(str(ledger), "LEDGER"), recorded_steps(url))
 
 
-def _steps(url: str) -> dict[str, tuple[str, str | None]]:
+def recorded_steps(url: str) -> dict[str, tuple[str, str | None]]:
+    """Status and result of each step that is recorded, by run id."""
     with open_store(url) as store:
         steps = store.read(lambda tx: SqlFlowStore(tx).list_steps(FLOW)).items
     return {step.run_id: (str(step.status), step.result) for step in steps}
 
 
-def _effects(ledger: Path) -> dict[str, int]:
+def effects(ledger: Path) -> dict[str, int]:
+    """How often each step ran."""
     with EffectLedger(ledger) as found:
         return dict(found.counts())
 
@@ -168,7 +172,7 @@ class _Fuse:
         self._blow(where)
 
 
-def _kill_here(scenario: Scenario, url: str, ledger: Path, point: int) -> str | None:
+def kill_here(scenario: Scenario, url: str, ledger: Path, point: int) -> str | None:
     """Let a part of this process die at the point; ``None`` when the run ended before it."""
     killed = threading.Event()
 
@@ -200,7 +204,7 @@ def _kill_here(scenario: Scenario, url: str, ledger: Path, point: int) -> str | 
 
 
 async def _run(hf: Holdfast, scenario: Scenario, ledger: Path) -> None:
-    handle = await hf.astart(scenario.workflow, str(ledger), id=FLOW)
+    handle = await hf.astart(scenario.workflow, str(ledger), *scenario.args, id=FLOW)
     await handle
 
 

@@ -148,10 +148,11 @@ class Attempts:
             tries += 1
             try:
                 if step.transactional:
-                    return await self._reporter.transact(call, self._transaction(call, step, tries, began))
-                value = await (first or self._attempt(call, step, tries))
-                self._succeed(call, value, tries, began)
-                return
+                    await self._reporter.transact(call, self._transaction(call, step, tries, began))
+                else:
+                    value = await (first or self._attempt(call, step, tries))
+                    self._succeed(call, value, tries, began)
+                return None
             except asyncio.CancelledError as error:
                 if call.abandoned:
                     raise

@@ -18,12 +18,12 @@ from functools import partial
 from pathlib import Path
 
 from holdfast import codec
-from holdfast.clock import Clock
+from holdfast.clock import MICROS_PER_SECOND, Clock
 from holdfast.errors import StoreError
 from holdfast.flows.errors import HaltingError
 from holdfast.flows.model import describe
 from holdfast.ids import new_id
-from holdfast.store import Store, Transaction, load_queries
+from holdfast.store import Store, Transaction, load_queries, prune_keys
 
 log = logging.getLogger("holdfast.flows")
 _q = load_queries("holdfast.flows.engine")
@@ -33,6 +33,7 @@ OWN_SHARE = 0.7
 """A worker stops starting work when this share of its lease passed without a beat: well before others may act."""
 SLICE = 500
 MAX_CRASHES = 5
+KEPT_DAYS = 30
 
 
 class Poisoned(HaltingError):
@@ -47,11 +48,11 @@ class Terms:
     """What a worker says about itself.
 
     Attributes:
-        workflow_types: what it serves.
+        workflow_types: gives what it serves now.
         seconds: length of the lease.
     """
 
-    workflow_types: Sequence[str]
+    workflow_types: Callable[[], Sequence[str]]
     seconds: float
 
 
@@ -117,7 +118,7 @@ class Lease:
 
     def _round(self) -> None:
         began, epoch = self._clock.monotonic(), self.epoch
-        if self._store.run(lambda tx: _beat(tx, epoch), idempotent=True):
+        if self._store.run(lambda tx: _beat(tx, epoch, self._terms), idempotent=True):
             self._renewed = began
         elif self.epoch == epoch:
             self._fenced()
@@ -203,10 +204,12 @@ def _is_zombie(pid: int) -> bool:
 
 def _register(tx: Transaction, terms: Terms) -> int:
     now = tx.clock.micros()
+    prune_keys(tx)
+    tx.execute(_q["prune_workers"], {"before": now - KEPT_DAYS * 86_400 * MICROS_PER_SECOND})
     values = {
         "host": host_id(),
         "pid": os.getpid(),
-        "workflow_types": codec.encode(list(terms.workflow_types)),
+        "workflow_types": codec.encode(list(terms.workflow_types())),
         "lease_seconds": terms.seconds,
         "now": now,
     }
@@ -214,8 +217,9 @@ def _register(tx: Transaction, terms: Terms) -> int:
     return int(epoch)
 
 
-def _beat(tx: Transaction, epoch: int) -> int:
-    return tx.execute(_q["beat"], {"epoch": epoch, "now": tx.clock.micros()})
+def _beat(tx: Transaction, epoch: int, terms: Terms) -> int:
+    served = codec.encode(list(terms.workflow_types()))
+    return tx.execute(_q["beat"], {"epoch": epoch, "now": tx.clock.micros(), "workflow_types": served})
 
 
 def _fence(tx: Transaction, epoch: int, beat: int) -> int:

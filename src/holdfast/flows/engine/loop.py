@@ -114,7 +114,7 @@ class FlowLoop(asyncio.AbstractEventLoop):
             if not handle.dropped:
                 try:
                     handle.context.run(handle.callback, *handle.args)
-                except (SystemExit, KeyboardInterrupt):  # noqa: SIM105: this is the hot path
+                except (SystemExit, KeyboardInterrupt):
                     pass  # asyncio's tasks keep it as their exception and raise it as well
             turns += 1
             if turns > MAX_TURNS:

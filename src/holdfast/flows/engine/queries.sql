@@ -137,13 +137,17 @@ VALUES (:host, :pid, :workflow_types, 0, :lease_seconds, :now, :now)
 RETURNING epoch
 
 -- name: beat
-UPDATE workers SET beat = beat + 1, seen_at = :now WHERE epoch = :epoch AND fenced_at IS NULL
+UPDATE workers SET beat = beat + 1, seen_at = :now, workflow_types = :workflow_types
+WHERE epoch = :epoch AND fenced_at IS NULL
 
 -- name: unreleased
 SELECT epoch, beat, host, pid, lease_seconds, fenced_at FROM workers WHERE released_at IS NULL
 
 -- name: fence_expired
 UPDATE workers SET fenced_at = :now WHERE epoch = :epoch AND beat = :beat AND fenced_at IS NULL
+
+-- name: prune_workers
+DELETE FROM workers WHERE released_at < :before
 
 -- name: retire
 UPDATE workers SET fenced_at = coalesce(fenced_at, :now) WHERE epoch = :epoch
@@ -222,3 +226,44 @@ WHERE id IN (SELECT id FROM r) AND (status IN ('finished', 'failed', 'cancelled'
 WITH r AS (@rows(id uuid))
 SELECT id, status, result, error FROM flows
 WHERE id IN (SELECT id FROM r) AND (status IN ('finished', 'failed', 'cancelled') OR paused)
+
+-- name: health_workers
+SELECT w.epoch, w.beat, w.host, w.pid, w.lease_seconds, w.workflow_types, w.started_at, w.seen_at,
+    (SELECT count(*) FROM flows f WHERE f.epoch = w.epoch)
+FROM workers w WHERE w.released_at IS NULL AND w.fenced_at IS NULL ORDER BY w.epoch
+
+-- name: health_statuses
+SELECT status, count(*) FROM flows GROUP BY status
+
+-- name: health_halted
+SELECT id, workflow_type, error, updated_at FROM flows
+WHERE paused AND error IS NOT NULL AND status IN ('created', 'running', 'waiting')
+ORDER BY updated_at, num LIMIT :limit
+
+-- name: health_halted_count
+SELECT count(*) FROM flows WHERE paused AND error IS NOT NULL AND status IN ('created', 'running', 'waiting')
+
+-- name: health_wanted
+SELECT workflow_type, sum(flows) FROM (
+    SELECT workflow_type, count(*) AS flows FROM flows WHERE due_at IS NOT NULL GROUP BY workflow_type
+    UNION ALL
+    SELECT workflow_type, count(*) AS flows FROM flows WHERE epoch IS NOT NULL GROUP BY workflow_type
+) AS wanted GROUP BY workflow_type ORDER BY workflow_type
+
+-- name: step_counts
+SELECT s.status, count(*) FROM steps s WHERE s.flow = (SELECT num FROM flows WHERE id = :id) GROUP BY s.status
+
+-- name: last_steps
+SELECT s.run_id, s.status, s.attempt, s.created_at, s.updated_at, s.error FROM steps s
+WHERE s.flow = (SELECT num FROM flows WHERE id = :id) ORDER BY s.num DESC LIMIT :limit
+
+-- name: owner_statuses
+SELECT CASE WHEN paused THEN 'halted' ELSE status END, count(*) FROM flows
+WHERE owner_session_key = :owner GROUP BY 1
+
+-- name: owner_records
+SELECT f.id, s.run_id FROM flows f JOIN steps s ON s.flow = f.num WHERE f.owner_session_key = :owner
+
+-- name: owner_resumed
+SELECT count(DISTINCT f.num) FROM flows f JOIN flow_events e ON e.flow = f.num
+WHERE f.owner_session_key = :owner AND e.kind = 'resumed'

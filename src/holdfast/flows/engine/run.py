@@ -17,7 +17,7 @@ from uuid import UUID
 
 from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, to_datetime
-from holdfast.flows.definitions import MAX_SECONDS, Step, Workflow
+from holdfast.flows.definitions import CANCEL, MAX_SECONDS, SLEEP, Step, Workflow
 from holdfast.flows.engine.loop import FlowLoop, FlowTask, Handle, new_loop
 from holdfast.flows.engine.port import SUSPECT_CRASHES, Claimed, Record
 from holdfast.flows.errors import HaltingError, InvalidTimeout, NonDeterminism, StepFailed
@@ -25,8 +25,6 @@ from holdfast.flows.model import StepStatus
 
 log = logging.getLogger("holdfast.flows")
 
-SLEEP = "sleep"
-CANCEL = "cancel"
 _MAX_EVICTION_ROUNDS = 100
 _MAX_EVICTED_CALLS = 10_000
 _unending: list[Any] = []
@@ -51,7 +49,8 @@ class Call:
     """
 
     __slots__ = (
-        "args", "digest", "due", "future", "handle", "key", "kwargs", "name", "recorded", "run", "run_id", "step", "task",
+        "args", "digest", "due", "future", "handle", "key", "kwargs", "name", "recorded", "run", "run_id", "step",
+        "task",
     )  # fmt: skip
 
     def __init__(self, run: FlowRun, name: str, digest: int) -> None:
@@ -313,7 +312,7 @@ class FlowRun:
     def random(self) -> random.Random:
         """Chance that comes out the same on every replay: seeded once, when the flow was started."""
         if self._random is None:
-            self._random = random.Random(self._seed)  # noqa: S311: it has to repeat itself
+            self._random = random.Random(self._seed)
         return self._random
 
 

@@ -183,8 +183,8 @@ class Worker:
         self._draining = True
         deadline = self._clock.monotonic() + self._options.drain
         while self._clock.monotonic() < deadline and self._lease.held() and not self._quiet():
-            await asyncio.sleep(0.005)
-        self._lease.stop()
+            await asyncio.sleep(0.005)  # noqa: ASYNC110 (a lease ends with time, no event says so)
+        await asyncio.to_thread(self._lease.stop)
         self._evict_all()
         with contextlib.suppress(StoreError):  # then the lease runs out by itself
             await self._lease.give_up()
