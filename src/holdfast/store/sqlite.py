@@ -134,7 +134,7 @@ class SqliteTransaction:
     def _execute(self, sql: str, params: Any) -> sqlite3.Cursor:
         if not self.open:
             raise StoreClosed("This transaction has ended.", remedy="Use it only inside its unit of work.")
-        return self._connection.execute(sql, params)
+        return self._connection.execute(sql, params or ())
 
 
 class SqliteWriter:

@@ -89,7 +89,9 @@ class Visit:
     faults: tuple[str, ...]
 
 
-def explore(scenario: Scenario, new_url: Callable[[], str], folder: Path, *, processes: bool = False) -> Iterator[Visit]:
+def explore(
+    scenario: Scenario, new_url: Callable[[], str], folder: Path, *, processes: bool = False
+) -> Iterator[Visit]:
     """Kill ``scenario`` at every write point.
 
     Args:
@@ -183,9 +185,7 @@ def kill_here(scenario: Scenario, url: str, ledger: Path, point: int) -> str | N
     fuse = _Fuse(point, blow)
 
     async def main() -> None:
-        hf = Holdfast(
-            url, workflows=[scenario.workflow], lease=LEASE_SECONDS, drain=0, park_after=3600, probe=fuse
-        )
+        hf = Holdfast(url, workflows=[scenario.workflow], lease=LEASE_SECONDS, drain=0, park_after=3600, probe=fuse)
         async with hf:
             run = asyncio.ensure_future(_run(hf, scenario, ledger))
             death = asyncio.ensure_future(asyncio.to_thread(_wait_for, killed, run))
@@ -239,8 +239,9 @@ def main(reference: str, url: str, ledger: str, point: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     fuse = _Fuse(int(point), blow)
-    with Holdfast(url, workflows=[workflow], lease=LEASE_SECONDS, park_after=3600, probe=fuse) as hf, suppress(
-        RecordedError
+    with (
+        Holdfast(url, workflows=[workflow], lease=LEASE_SECONDS, park_after=3600, probe=fuse) as hf,
+        suppress(RecordedError),
     ):
         hf.start(workflow, ledger, id=FLOW).result(timeout=TIMEOUT_SECONDS)
 

@@ -182,8 +182,8 @@ class Worker:
     async def _drain(self) -> None:
         self._draining = True
         deadline = self._clock.monotonic() + self._options.drain
-        while self._clock.monotonic() < deadline and self._lease.held() and not self._quiet():
-            await asyncio.sleep(0.005)  # noqa: ASYNC110 (a lease ends with time, no event says so)
+        while self._clock.monotonic() < deadline and self._lease.held() and not self._quiet():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)  # a lease ends with time, no event says so
         await asyncio.to_thread(self._lease.stop)
         self._evict_all()
         with contextlib.suppress(StoreError):  # then the lease runs out by itself
