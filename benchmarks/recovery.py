@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.environments import ROOT
-from benchmarks.peers._shared import STEPS
-from benchmarks.rivals import RunFailed, recovery_of, run_script
+from benchmarks.peers._shared import STEPS, Recovery
+from benchmarks.rivals import RunFailed, run_script
 from holdfast.testing.ledger import EffectLedger
 
 KILL_PATIENCE_SECONDS = 300
@@ -57,7 +57,8 @@ def crash_and_recover(
     common = ["--url", url, "--ledger", str(path), "--flows", str(flows), *flags]
     _serve_and_kill([*script, "serve", *common], path, flows * STEPS // 2, folder / "stderr")
     in_flight = inspect()
-    recovery = recovery_of(run_script([*script, "recover", *common]))
+    figures = run_script([*script, "recover", *common])
+    recovery = Recovery(figures["recovery_seconds"], int(figures["finished"]))
     with EffectLedger(path) as ledger:
         counts, repeated = ledger.counts(), ledger.repeated()
     if len(counts) != flows * STEPS or recovery.finished != flows:

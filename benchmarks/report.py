@@ -25,6 +25,7 @@ class Figures:
         target: for ``"bare"`` or a peer, what ours divided by theirs must be at least (or, where lower is better, at
             most).
         durability: how durable a commit is.
+        limit: what ours must not exceed (or, where higher is better, not fall short of) by itself.
         notes: how the figures came about, by whose they are.
         extra: what belongs beside the figures; keys of the JSON object's own.
     """
@@ -37,6 +38,7 @@ class Figures:
     lower_is_better: bool
     target: Mapping[str, float]
     durability: str
+    limit: float | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -50,15 +52,18 @@ class Figures:
     def met(self) -> bool | None:
         """Whether all targets are met; ``None`` when none is missed, but not all (or none at all) were measured."""
         verdicts = [self._meets(name) for name in self.target]
+        if self.limit is not None:
+            verdicts.append(self._within(self.ours, self.limit))
         if False in verdicts:
             return False
         return None if None in verdicts or not verdicts else True
 
     def _meets(self, name: str) -> bool | None:
         ratio = self.ratios.get(name)
-        if ratio is None:
-            return None
-        return ratio <= self.target[name] if self.lower_is_better else ratio >= self.target[name]
+        return None if ratio is None else self._within(ratio, self.target[name])
+
+    def _within(self, figure: float, bound: float) -> bool:
+        return figure <= bound if self.lower_is_better else figure >= bound
 
     def line(self) -> str:
         """The case as one JSON object."""
@@ -74,6 +79,7 @@ class Figures:
                 "durability": self.durability,
                 "ratios": {name: _rounded(ratio) for name, ratio in self.ratios.items()},
                 "met": self.met,
+                **({} if self.limit is None else {"limit": self.limit}),
                 "notes": self.notes,
                 **self.extra,
             }
@@ -106,7 +112,7 @@ def print_table(title: str, all_figures: Sequence[Figures], console: Console) ->
 
 def _shown(figure: float | None) -> str:
     if figure is None:
-        return "–"
+        return "-"
     return f"{figure:,.0f}" if figure >= 100 else f"{figure:.3g}"
 
 

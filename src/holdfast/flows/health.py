@@ -13,7 +13,7 @@ from uuid import UUID
 
 from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, to_datetime
-from holdfast.flows.engine.lease import Living, Watch, host_id
+from holdfast.flows.engine.lease import host_id, process_exists
 from holdfast.store import Row, Transaction, load_queries
 
 _q = load_queries("holdfast.flows.engine")
@@ -112,10 +112,7 @@ def inspect(tx: Transaction) -> Health:
 
 def workers(tx: Transaction) -> list[WorkerHealth]:
     """All workers that have not been fenced, oldest first."""
-    rows = tx.fetch(_q["health_workers"])
-    living = [Living(*row[:5]) for row in rows]
-    gone = {worker.epoch for worker in Watch(tx.clock).expired(living, besides=0)}
-    return [_worker(row, row[0] in gone, tx.clock.micros()) for row in rows]
+    return [_worker(row, tx.clock.micros()) for row in tx.fetch(_q["health_workers"])]
 
 
 def served_types(present: Sequence[WorkerHealth]) -> set[str]:
@@ -161,12 +158,13 @@ def is_frozen(pid: int) -> bool | None:
     return None
 
 
-def _worker(row: Row, gone: bool, now: int) -> WorkerHealth:
-    epoch, _, host, pid, lease_seconds, types, started_at, seen_at, flows = row
+def _worker(row: Row, now: int) -> WorkerHealth:
+    epoch, host, pid, lease_seconds, types, started_at, seen_at, flows = row
     silent = max(0.0, (now - seen_at) / MICROS_PER_SECOND)
-    if gone:
+    here = host == host_id()
+    if here and not process_exists(pid):
         state = WorkerState.GONE
-    elif host == host_id() and is_frozen(pid):
+    elif here and is_frozen(pid):
         state = WorkerState.FROZEN
     else:
         state = WorkerState.SILENT if silent > lease_seconds else WorkerState.LIVING

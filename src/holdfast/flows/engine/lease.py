@@ -173,7 +173,7 @@ class Watch:
     def _is_over(self, worker: Registered, now: float) -> bool:
         if now - self._seen[worker.epoch][1] > worker.lease_seconds:
             return True
-        return worker.host == self._host and not _exists(worker.pid)
+        return worker.host == self._host and not process_exists(worker.pid)
 
 
 def host_id() -> str:
@@ -185,7 +185,8 @@ def host_id() -> str:
     return "/".join(parts)
 
 
-def _exists(pid: int) -> bool:
+def process_exists(pid: int) -> bool:
+    """Whether a process of this host still runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

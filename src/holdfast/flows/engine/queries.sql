@@ -228,7 +228,7 @@ SELECT id, status, result, error FROM flows
 WHERE id IN (SELECT id FROM r) AND (status IN ('finished', 'failed', 'cancelled') OR paused)
 
 -- name: health_workers
-SELECT w.epoch, w.beat, w.host, w.pid, w.lease_seconds, w.workflow_types, w.started_at, w.seen_at,
+SELECT w.epoch, w.host, w.pid, w.lease_seconds, w.workflow_types, w.started_at, w.seen_at,
     (SELECT count(*) FROM flows f WHERE f.epoch = w.epoch)
 FROM workers w WHERE w.released_at IS NULL AND w.fenced_at IS NULL ORDER BY w.epoch
 

@@ -1,0 +1,1 @@
+"""The command line: a face; whatever it does, the domains below do."""

@@ -1,0 +1,74 @@
+"""What all commands share: their common options, and opening the store they ask for."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, NamedTuple
+
+import typer
+
+from holdfast.app import DEFAULT_URL
+from holdfast.cli.output import Output
+from holdfast.store import Store, check_store, open_store
+
+PATIENCE_SECONDS = 5.0
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option("--store", metavar="URL", help="The store; else HOLDFAST_URL, else sqlite:///holdfast.db."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+FlowId = Annotated[str, typer.Argument(metavar="ID", help="The flow's id.")]
+
+
+class Common(NamedTuple):
+    """Options given before the command's name."""
+
+    store: str | None
+    json: bool
+
+
+class Session(NamedTuple):
+    """How one command was called.
+
+    Attributes:
+        given: the store URL of ``--store``, if any.
+        out: where its answer goes.
+    """
+
+    given: str | None
+    out: Output
+
+    @property
+    def url(self) -> str:
+        """The store URL: the option's, else the environment's, else the default."""
+        return self.given or os.environ.get("HOLDFAST_URL") or DEFAULT_URL
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """The existing store, opened without creating or migrating anything.
+
+        Raises:
+            StoreMissing, StoreTooNew, StoreOutdated, StoreError: it cannot be used.
+        """
+        with open_store(self.url, migrate=False, patience=PATIENCE_SECONDS) as store:
+            check_store(store)
+            yield store
+
+
+def session(context: typer.Context, store: str | None, json: bool) -> Session:
+    """The session of a command that was called with these options, before or after its name."""
+    common = context.find_root().obj
+    assert isinstance(common, Common)
+    return Session(store or common.store, Output(json or common.json))
+
+
+def actor() -> str:
+    """Who is at the command line."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's numeric user has no name
+        return f"uid {os.getuid()}"

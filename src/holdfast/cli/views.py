@@ -1,0 +1,54 @@
+"""Records as the command line shows them: JSON objects, and words about where a flow is."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from holdfast import codec
+from holdfast.flows import Flow, FlowEvent, FlowStatus
+
+_JSON_TEXTS = ("args", "result")
+
+
+def flow_object(flow: Flow) -> dict[str, Any]:
+    """A flow as a JSON object; its arguments and result as what they are, not as text."""
+    made = {field.name: getattr(flow, field.name) for field in fields(flow)}
+    for name in _JSON_TEXTS:
+        made[name] = codec.decode(made[name]) if made[name] is not None else None
+    return made | {"halted": halted(flow)}
+
+
+def event_object(event: FlowEvent) -> dict[str, Any]:
+    """One entry of a history as a JSON object."""
+    payload = event.payload
+    if event.kind.startswith("step_") and payload.get("result") is not None:
+        payload = payload | {"result": codec.decode(payload["result"])}
+    return {"id": event.id, "kind": event.kind, "at": event.at, "payload": payload}
+
+
+def halted(flow: Flow) -> bool:
+    """Held until somebody mends the cause, which ``error`` tells (FL-19)."""
+    return flow.paused and flow.error is not None and not flow.status.terminal
+
+
+def standing(flow: Flow) -> str:
+    """One word for where a flow is: its status, unless it is held."""
+    if flow.paused and not flow.status.terminal:
+        return "halted" if halted(flow) else "paused"
+    return str(flow.status)
+
+
+def situation(flow: Flow) -> str:
+    """What a flow is doing, in words."""
+    if flow.status.terminal:
+        return f"{flow.status}"
+    if flow.paused:
+        return "halted; it goes on after `holdfast flow resume`" if halted(flow) else "paused"
+    if flow.epoch is not None:
+        doing = f"running on the worker epoch {flow.epoch}"
+    elif flow.status is FlowStatus.WAITING and flow.due_at is not None:
+        doing = f"waiting until {flow.due_at:%Y-%m-%d %H:%M:%S}Z"
+    else:
+        doing = "waiting for a worker"
+    return f"{doing}, asked to cancel" if flow.cancel_requested else doing

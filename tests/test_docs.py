@@ -1,0 +1,62 @@
+"""Every code block of the README and the docs runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RUNNABLE = {"python", "sh"}
+BLOCKS = [
+    pytest.param(kind, body, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, (kind, body) in enumerate(BLOCK.findall(page.read_text()))
+]
+
+
+def environment() -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "HOLDFAST_URL": "sqlite:///docs.db"}
+
+
+@pytest.mark.parametrize(("kind", "body"), BLOCKS)
+def test_block(kind: str, body: str, tmp_path: Path) -> None:
+    assert kind in {*RUNNABLE, "text"}, "a block that cannot run is marked as text"
+    if kind == "python":
+        (tmp_path / "block.py").write_text(body)
+        run([sys.executable, "-W", "error", "block.py"], tmp_path)
+    if kind == "sh":
+        run([sys.executable, "-c", "from holdfast.store import open_store; open_store('sqlite:///docs.db').close()"], tmp_path)
+        for line in body.splitlines():
+            shell_line(line.partition("#")[0].strip(), tmp_path)
+
+
+def shell_line(line: str, folder: Path) -> None:
+    """Commands run; a make target, which would run this suite again, is only asked whether it exists."""
+    words = line.split()
+    if words[:1] == ["make"]:
+        run(["make", "--dry-run", *words[1:]], ROOT)
+    elif words:
+        run(words, folder)
+
+
+def run(command: list[str], folder: Path) -> None:
+    ended = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_example(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, ROOT / "examples" / "orders.py", f"sqlite:///{tmp_path}/orders.db"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "receipt-A-17" in ended.stdout
