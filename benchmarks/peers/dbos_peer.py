@@ -166,7 +166,7 @@ class DbosPeer:
         self._launch()
         known = await known_flows(ids)
         await asyncio.gather(*(start(served, flow) for flow in ids if flow not in known))
-        while await known_flows(ids, ["PENDING", "ENQUEUED"]):
+        while await known_flows(ids, ["PENDING", "ENQUEUED"]):  # noqa: ASYNC110 - a poll, as its users would write
             await asyncio.sleep(_POLL_SECONDS)
         elapsed = time.perf_counter() - began
         return Recovery(elapsed, len(await known_flows(ids, ["SUCCESS"])))

@@ -241,7 +241,7 @@ class Holdfast:
         if worker is None or loop is None:
             return
         for flow in claimed:
-            self._outcomes.expect(UUID(flow.id))
+            self._outcomes.expect(flow.id)
         with contextlib.suppress(RuntimeError):  # the loop was closed: the flows were freed, or their lease runs out
             loop.call_soon_threadsafe(worker.adopt, epoch, claimed) if claimed else self._wake()
 
@@ -277,7 +277,7 @@ class Holdfast:
         """
         submit = self._submit_start(workflow, args, kwargs, id, key, owner, goal)
         flow_id = wait_for(lambda answer: submit(Unit(_no_work, answer)), lambda: "a start is being written")
-        return Handle(self, flow_id, workflow.signature.result)
+        return Handle(self, UUID(flow_id), workflow.signature.result)
 
     async def astart(
         self,
@@ -294,7 +294,7 @@ class Holdfast:
         submit = self._submit_start(workflow, args, kwargs, id, key, owner, goal)
         loop = asyncio.get_running_loop()
         flow_id = await await_for(lambda answer: submit(Unit(_no_work, answer, loop=loop)))
-        return Handle(self, flow_id, workflow.signature.result)
+        return Handle(self, UUID(flow_id), workflow.signature.result)
 
     def _submit_start(
         self,
@@ -332,7 +332,7 @@ class Holdfast:
         flow = manager.change(self.store, verb, parse_id(flow_id), actor=actor)
         self._wake()
         if flow.status.terminal:
-            self._outcomes.tell([(flow.id, Outcome(flow.status, None, None))])
+            self._outcomes.tell([(str(flow.id), Outcome(flow.status, None, None))])
         return flow
 
 
@@ -374,9 +374,9 @@ class Handle(Generic[R]):
         limit = None if timeout is None else seconds(timeout, "A time-out")
         done = threading.Event()
         unit = Unit(_no_work, lambda unit: done.set())
-        self._hf._outcomes.wait(self.id, unit)
+        self._hf._outcomes.wait(str(self.id), unit)
         if not done.wait(limit):
-            self._hf._outcomes.forget(self.id, unit)
+            self._hf._outcomes.forget(str(self.id), unit)
             raise ResultPending(f"The flow {self.id} has not ended after {limit:g} s.")
         return self._read(unit)
 
@@ -386,11 +386,11 @@ class Handle(Generic[R]):
     async def _wait(self) -> R:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         unit = Unit(_no_work, lambda unit: _resolve(future), loop=future.get_loop())
-        self._hf._outcomes.wait(self.id, unit)
+        self._hf._outcomes.wait(str(self.id), unit)
         try:
             await future
         except asyncio.CancelledError:
-            self._hf._outcomes.forget(self.id, unit)
+            self._hf._outcomes.forget(str(self.id), unit)
             raise
         return self._read(unit)
 

@@ -45,18 +45,21 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind, dec_hook=_decode_foreign)
 
 
-def _encode(encoder: msgspec.json.Encoder, value: Any, what: str, max_bytes: int) -> bytes:
-    try:
-        data = encoder.encode(value)
-        if b"null" in data:
-            _refuse_nan(value)
-    except RecursionError:
-        raise NotSerialisable(f"{what} refers to itself, or is nested too deeply.") from None
-    except Exception as error:  # encode hooks are users' code: whatever they raise means the same here
-        raise NotSerialisable(f"{what} cannot be written as JSON: {error}.") from error
+def _refusal(error: Exception, what: str) -> NotSerialisable:
+    """Encode hooks are users' code: whatever they raise means the same here."""
+    if isinstance(error, RecursionError):
+        return NotSerialisable(f"{what} refers to itself, or is nested too deeply.")
+    return NotSerialisable(f"{what} cannot be written as JSON: {error}.")
+
+
+def _check(value: Any, data: bytes, what: str, max_bytes: int) -> None:
+    """The rarer faults of what was encoded."""
     if len(data) > max_bytes:
         raise PayloadTooLarge(f"{what} takes {len(data):,} bytes as JSON, the limit is {max_bytes:,}.")
-    return data
+    try:
+        _refuse_nan(value)
+    except Exception as error:
+        raise _refusal(error, what) from error
 
 
 def _refuse_nan(value: Any) -> None:
@@ -84,7 +87,13 @@ def encode(value: Any, *, what: str = "The value", max_bytes: int = DEFAULT_MAX_
         NotSerialisable: it has no JSON form (NaN and infinity included).
         PayloadTooLarge: its JSON form is over ``max_bytes``.
     """
-    return _encode(_encoder, value, what, max_bytes).decode()
+    try:
+        data = _encoder.encode(value)
+    except Exception as error:
+        raise _refusal(error, what) from error
+    if len(data) > max_bytes or b"null" in data:
+        _check(value, data, what, max_bytes)
+    return data.decode()
 
 
 def decode(text: str, kind: Any = Any, *, what: str = "The value") -> Any:
@@ -105,7 +114,7 @@ def digest(value: Any, *, what: str = "The value", max_bytes: int = DEFAULT_MAX_
     Raises:
         NotSerialisable, PayloadTooLarge: as :func:`encode`.
     """
-    return _digest(_encode(_canonical, value, what, max_bytes))
+    return _digest(_encode_canonical(value, what, max_bytes))
 
 
 def encode_canonical(value: Any, *, what: str = "The value", max_bytes: int = DEFAULT_MAX_BYTES) -> tuple[str, int]:
@@ -114,8 +123,18 @@ def encode_canonical(value: Any, *, what: str = "The value", max_bytes: int = DE
     Raises:
         NotSerialisable, PayloadTooLarge: as :func:`encode`.
     """
-    data = _encode(_canonical, value, what, max_bytes)
+    data = _encode_canonical(value, what, max_bytes)
     return data.decode(), _digest(data)
+
+
+def _encode_canonical(value: Any, what: str, max_bytes: int) -> bytes:
+    try:
+        data = _canonical.encode(value)
+    except Exception as error:
+        raise _refusal(error, what) from error
+    if len(data) > max_bytes or b"null" in data:
+        _check(value, data, what, max_bytes)
+    return data
 
 
 def _digest(data: bytes) -> int:

@@ -109,7 +109,7 @@ class StoreOutdated(StoreError):
     """The database has an older schema than this code, and was not to be migrated."""
 
     code = "store_outdated"
-    remedy = "Start a worker of this version on it, which migrates it, or use the Holdfast version that its workers have."
+    remedy = "Start a worker of this version, which migrates it, or use the Holdfast version that its workers have."
 
 
 class StorePathUnusable(StoreError):

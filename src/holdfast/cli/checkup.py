@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from holdfast.store.migrate import check_version, found_version, migrations
 
 LOW_DISK_BYTES = 256 * 1024 * 1024
 _SAFE = ("full", "extra", "on", "remote_apply", "remote_write", "local")
+_SECRET = re.compile(r"//([^:/@]*):[^@]*@")
 _q = load_queries("holdfast.store")
 
 
@@ -72,7 +74,7 @@ def check_up(url: str, patience: float) -> Checkup:
     Raises:
         StoreUrlInvalid: not a store URL.
     """
-    found = Checkup(url)
+    found = Checkup(_SECRET.sub(r"//\1@", url))
     _attempt(found, lambda: _look(found, url, patience))
     found.problems += _storage_problems(found)
     if found.health is not None:

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import traceback
+from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Annotated, Any
 
@@ -76,7 +77,7 @@ def load(target: str) -> Holdfast:
 
 
 def _import(name: str) -> ModuleType:
-    here = os.getcwd()
+    here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     try:

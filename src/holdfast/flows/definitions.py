@@ -37,12 +37,12 @@ class StepContext(NamedTuple):
     """What a running step can know about itself.
 
     Attributes:
-        flow_id: the flow it belongs to.
+        flow_id: the text of the UUID of the flow it belongs to.
         run_id: unique within the flow.
         attempt: 1 on the first try.
     """
 
-    flow_id: UUID
+    flow_id: str
     run_id: str
     attempt: int
 
@@ -92,6 +92,8 @@ class Signature:
         except NameError:  # names that exist for the type checker only
             hints = {}
         self.result = hints.get("return", Any)
+        self.names = tuple(parameter.name for parameter in self.parameters)
+        self._simple = all(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in self.parameters)
         self._record = codec.record_type(
             function.__name__, {parameter.name: _held(parameter, hints) for parameter in self.parameters}
         )
@@ -111,8 +113,9 @@ class Signature:
         Raises:
             InvalidArguments, NotSerialisable, PayloadTooLarge: they cannot be a flow's arguments.
         """
-        bound = self.bind(args, kwargs)
-        text, digest = codec.encode_canonical(bound.arguments, what=f"An argument of {self.name}", max_bytes=max_bytes)
+        whole = self._simple and not kwargs and len(args) == len(self.names)
+        arguments = dict(zip(self.names, args, strict=True)) if whole else self.bind(args, kwargs).arguments
+        text, digest = codec.encode_canonical(arguments, what=f"An argument of {self.name}", max_bytes=max_bytes)
         self.decode(text)
         return text, digest
 
@@ -123,9 +126,12 @@ class Signature:
             InvalidArguments: they do not fit, or the parameters have changed since.
         """
         try:
-            arguments = codec.present_fields(codec.decode(text, self._record, what=f"An argument of {self.name}"))
+            record = codec.decode(text, self._record, what=f"An argument of {self.name}")
         except NotSerialisable as error:
             raise InvalidArguments(error.message) from error
+        arguments = codec.present_fields(record)
+        if self._simple and len(arguments) == len(self.names):
+            return tuple(arguments.values()), {}
         bound = inspect.BoundArguments(self._signature, OrderedDict(arguments))
         return bound.args, bound.kwargs
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from typing import NamedTuple
-from uuid import UUID
 
 from holdfast.errors import StoreClosed, StoreError
 from holdfast.store import Store, Transaction, Unit, load_queries
@@ -35,18 +34,18 @@ class Outcomes:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._waiting: dict[UUID, list[Unit]] = {}
-        self._local: set[UUID] = set()
+        self._waiting: dict[str, list[Unit]] = {}
+        self._local: set[str] = set()
         self._wake = threading.Event()
         self._ended = False
         self._thread: threading.Thread | None = None
 
-    def expect(self, flow_id: UUID) -> None:
+    def expect(self, flow_id: str) -> None:
         """A worker of this process is about to run the flow, and will tell."""
         with self._lock:
             self._local.add(flow_id)
 
-    def wait(self, flow_id: UUID, unit: Unit) -> None:
+    def wait(self, flow_id: str, unit: Unit) -> None:
         """Answer ``unit`` with the flow's outcome."""
         with self._lock:
             self._waiting.setdefault(flow_id, []).append(unit)
@@ -57,7 +56,7 @@ class Outcomes:
         if asking:
             self._wake.set()
 
-    def forget(self, flow_id: UUID, unit: Unit) -> None:
+    def forget(self, flow_id: str, unit: Unit) -> None:
         """``unit`` is not waited for any more."""
         with self._lock:
             units = self._waiting.get(flow_id, [])
@@ -66,7 +65,7 @@ class Outcomes:
             if not units:
                 self._waiting.pop(flow_id, None)
 
-    def tell(self, ended: Iterable[tuple[UUID, Outcome]]) -> None:
+    def tell(self, ended: Iterable[tuple[str, Outcome]]) -> None:
         """These flows ended."""
         told: list[Unit] = []
         with self._lock:
@@ -110,21 +109,21 @@ class Outcomes:
             except StoreError:
                 continue
 
-    def _asked(self, *, local: bool) -> list[UUID]:
+    def _asked(self, *, local: bool) -> list[str]:
         with self._lock:
             return [flow_id for flow_id in self._waiting if local or flow_id not in self._local]
 
-    def _ask(self, flow_ids: list[UUID]) -> None:
+    def _ask(self, flow_ids: list[str]) -> None:
         for start in range(0, len(flow_ids), SLICE):
-            chunk = [(str(flow_id),) for flow_id in flow_ids[start : start + SLICE]]
+            chunk = [(flow_id,) for flow_id in flow_ids[start : start + SLICE]]
             self.tell(self._store.read(lambda tx, chunk=chunk: _outcomes(tx, chunk)))  # type: ignore[misc]
 
 
-def _outcomes(tx: Transaction, ids: list[tuple[str]]) -> list[tuple[UUID, Outcome]]:
+def _outcomes(tx: Transaction, ids: list[tuple[str]]) -> list[tuple[str, Outcome]]:
     found = []
     for flow_id, status, result, error in tx.fetch(_q["outcomes"], rows=ids):
         halted = status not in ("finished", "failed", "cancelled")
         if halted and error is None:
             continue  # paused by a person, not stuck
-        found.append((UUID(flow_id), Outcome("halted" if halted else status, result, error)))
+        found.append((flow_id, Outcome("halted" if halted else status, result, error)))
     return found

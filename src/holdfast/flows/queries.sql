@@ -74,10 +74,12 @@ SELECT {step} FROM steps s JOIN flows f ON f.num = s.flow WHERE s.num = :num
 SELECT s.status, f.status, s.num FROM steps s JOIN flows f ON f.num = s.flow WHERE s.num = :num
 
 -- name: lock_step [postgres]
-SELECT s.status, f.status, s.num FROM steps s JOIN flows f ON f.num = s.flow WHERE s.num = :num FOR UPDATE OF s
+SELECT s.status, f.status, s.num FROM steps s JOIN flows f ON f.num = s.flow WHERE s.num = :num
+FOR UPDATE OF s FOR SHARE OF f
 
 -- name: update_step
-UPDATE steps SET status = :status, result = :result, error = :error, updated_at = :updated_at WHERE num = :num
+UPDATE steps SET status = :status, attempt = :attempt, result = :result, error = :error, updated_at = :updated_at
+WHERE num = :num
 
 -- name: find_step
 SELECT {step} FROM steps s JOIN flows f ON f.num = s.flow WHERE f.id = :id AND s.run_id = :run_id

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from holdfast import codec
-from holdfast.clock import to_datetime, to_micros
+from holdfast.clock import MICROS_PER_SECOND, to_datetime, to_micros
+from holdfast.errors import InvalidInput
 from holdfast.flows.errors import (
     AlreadyTerminal,
     DuplicateStep,
@@ -36,6 +38,8 @@ from holdfast.store import Row, Transaction, load_queries
 
 _q = load_queries("holdfast.flows")
 _EVERYTHING = 1 << 62
+_CURSOR_PART = re.compile(r"-?\d{1,18}", re.ASCII)
+_DAY = 86_400 * MICROS_PER_SECOND
 
 
 class SqlFlowStore:
@@ -45,7 +49,7 @@ class SqlFlowStore:
         self._tx = tx
 
     def insert(self, flow: Flow) -> None:
-        if not self._tx.execute(_q["insert_flow"], self._columns(flow) | _born(flow)):
+        if not self._tx.execute(_q["insert_flow"], _storable(self._columns(flow) | _born(flow))):
             raise FlowExists(f"A flow {flow.id} (or one of key {flow.key!r}) exists.")
 
     def get(self, flow_id: UUID) -> Flow | None:
@@ -87,21 +91,19 @@ class SqlFlowStore:
             "idle": updated.status.terminal or updated.paused,
             "wake_at": to_micros(updated.updated_at) if woken else None,
         }
-        if not self._tx.execute(_q["update_flow"], self._columns(updated) | wake | {"revision": flow.revision}):
+        columns = _storable(self._columns(updated))
+        if not self._tx.execute(_q["update_flow"], columns | wake | {"revision": flow.revision}):
             raise RevisionMismatch(flow.id, flow.revision, self._present(flow.id).revision)
         return self._present(flow.id)
 
     def append_event(self, flow_id: UUID, kind: str, payload: Any) -> FlowEvent:
+        return self._append(flow_id, kind, payload, _event_columns(kind, payload))
+
+    def _append(self, flow_id: UUID, kind: str, payload: Any, columns: dict[str, Any]) -> FlowEvent:
         at = self._tx.clock.micros()
         event = FlowEvent(id=new_id(), flow_id=flow_id, kind=kind, payload=payload, at=to_datetime(at))
-        values = {
-            "id": str(flow_id),
-            "event_id": str(event.id),
-            "kind": kind,
-            "payload": codec.encode(payload, what="The event's payload"),
-            "at": at,
-        }
-        if not self._tx.execute(_q["append_event"], values):
+        named = {"id": str(flow_id), "event_id": str(event.id), "at": at}
+        if not self._tx.execute(_q["append_event"], columns | named):
             raise FlowNotFound(flow_id)
         return event
 
@@ -145,16 +147,19 @@ class SqlFlowStore:
         return Page(steps, str(rows[-1][0]) if limit and len(rows) == limit else None)
 
     def find_step_by_run_id(self, flow_id: UUID, run_id: str) -> FlowStep | None:
+        if not _is_storable(run_id):
+            return None
         return _step(self._tx.fetch_one(_q["find_step"], {"id": str(flow_id), "run_id": run_id}))
 
     def update_and_append(self, flow: Flow, event_kind: str, event_payload: Any) -> tuple[Flow, FlowEvent]:
-        return self.update_with_revision(flow), self.append_event(flow.id, event_kind, event_payload)
+        columns = _event_columns(event_kind, event_payload)  # what can be refused is refused before anything is written
+        return self.update_with_revision(flow), self._append(flow.id, event_kind, event_payload, columns)
 
     def prune_terminal_flows(self, retain_days: int, *, limit: int | None = None) -> int:
         check_limit(limit)
         if retain_days < 0:
             raise ValueError(f"the days to retain cannot be negative, got {retain_days}")
-        before = self._tx.clock.micros() - timedelta(days=retain_days) // timedelta(microseconds=1)
+        before = max(self._tx.clock.micros() - retain_days * _DAY, -_EVERYTHING)
         nums = self._tx.fetch(_q["prunable"], {"before": before, "limit": _limit(limit)})
         for query in ("prune_steps", "prune_events", "prune_flows"):
             self._tx.execute(_q[query], rows=nums)
@@ -216,16 +221,41 @@ def _runnable(flow: Flow) -> bool:
 
 
 def _limit(limit: int | None) -> int:
-    return _EVERYTHING if limit is None else limit
+    return _EVERYTHING if limit is None else min(limit, _EVERYTHING)
 
 
 def _cursor(after: str | None, width: int, start: int) -> tuple[int, ...]:
     if after is None:
         return (start,) * width
     parts = after.split(".")
-    if len(parts) != width or not all(part.lstrip("-").isdecimal() for part in parts):
+    if len(parts) != width or not all(_CURSOR_PART.fullmatch(part) for part in parts):
         raise ValueError(f"{after!r} is not a cursor of this list")
     return tuple(int(part) for part in parts)
+
+
+def _is_storable(text: str) -> bool:
+    """Whether both databases can hold ``text``: PostgreSQL takes no NUL, and lone surrogates have no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
+def _storable(columns: dict[str, Any]) -> dict[str, Any]:
+    """Raises:
+    InvalidInput: a text that not every database can hold.
+    """
+    for name, value in columns.items():
+        if isinstance(value, str) and not _is_storable(value):
+            raise InvalidInput(
+                f"The {name} {value!r} cannot be stored.", remedy="Leave out NUL characters and lone surrogates."
+            )
+    return columns
+
+
+def _event_columns(kind: str, payload: Any) -> dict[str, Any]:
+    return _storable({"kind": kind, "payload": codec.encode(payload, what="The event's payload")})
 
 
 def _flow_page(rows: list[Row], limit: int | None, cursor: Any) -> Page[Flow]:
@@ -287,7 +317,7 @@ def _step(row: Row | None) -> FlowStep | None:
 
 
 def _step_columns(step: FlowStep) -> dict[str, Any]:
-    return {
+    columns = {
         "run_id": step.run_id,
         "id": str(step.id),
         "runtime": str(step.runtime),
@@ -300,6 +330,7 @@ def _step_columns(step: FlowStep) -> dict[str, Any]:
         "created_at": to_micros(step.created_at),
         "updated_at": to_micros(step.updated_at),
     }
+    return _storable(columns)
 
 
 def _event(row: Row) -> FlowEvent:

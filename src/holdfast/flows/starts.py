@@ -27,14 +27,14 @@ class Start:
     """A request to start a flow.
 
     Attributes:
-        id: the flow's, the caller's own or a fresh one.
+        id: text of the flow's UUID, the caller's own or a fresh one.
         named: the caller chose the id.
         key: the caller's idempotency key within the workflow type, if any.
         args: canonical JSON object.
         digest: of ``args``.
     """
 
-    id: UUID
+    id: str
     named: bool
     key: str | None
     workflow_type: str
@@ -53,7 +53,7 @@ def make_start(
     if key is not None and (not key or len(key) > MAX_KEY or not key.isprintable()):
         raise InvalidId(f"{key!r} cannot be a key.", remedy=f"Use 1 to {MAX_KEY} printable characters.")
     flow_id = new_id() if id is None else parse_id(id)
-    return Start(flow_id, id is not None, key, workflow_type, owner, goal, args, digest)
+    return Start(str(flow_id), id is not None, key, workflow_type, owner, goal, args, digest)
 
 
 class Starts:
@@ -151,7 +151,7 @@ class Adopter(Protocol):
 class Started(NamedTuple):
     """What became of a group of starts: each one's id or why it cannot be, and those leased to the adopter."""
 
-    outcomes: list[UUID | FlowExists]
+    outcomes: list[str | FlowExists]
     adopted: list[Claimed]
 
 
@@ -168,20 +168,20 @@ def insert_flows(
     """
     now = tx.clock.micros()
     rows = [
-        (str(s.id), s.key, s.workflow_type, s.owner, s.goal, now, secrets.randbits(63), s.args, s.digest, take)
+        (s.id, s.key, s.workflow_type, s.owner, s.goal, now, secrets.randbits(63), s.args, s.digest, take)
         for s, take in zip(starts, adopted or [False] * len(starts), strict=True)
     ]
     inserted = {row[0]: row for row in tx.fetch(_q["insert_flows"], {"epoch": epoch}, rows=rows)}
     leased = [
         Claimed(row[1], row[0], s.workflow_type, s.args, 1, row[3], now, False, 1, 0, ())
         for s in starts
-        if (row := inserted.get(str(s.id))) and row[2] is not None
+        if (row := inserted.get(s.id)) and row[2] is not None
     ]
-    missing = [(str(s.id), s.key, s.workflow_type) for s in starts if str(s.id) not in inserted]
+    missing = [(s.id, s.key, s.workflow_type) for s in starts if s.id not in inserted]
     repeats = len({start.id for start in starts}) < len(starts)
     if not missing and not repeats:
         return Started([start.id for start in starts], leased)
-    looked_up = [(str(s.id), s.key, s.workflow_type) for s in starts]
+    looked_up = [(s.id, s.key, s.workflow_type) for s in starts]
     standing = [(row[0], row[1], (row[2], row[3])) for row in tx.fetch(_q["standing"], rows=looked_up)]
     by_id = {flow_id: (flow_id, what) for flow_id, _, what in standing}
     by_key = {(key, what[0]): (flow_id, what) for flow_id, key, what in standing if key is not None}
@@ -192,14 +192,14 @@ def insert_flows(
 Standing = tuple[str, tuple[str, int]]
 
 
-def _identify(start: Start, by_id: dict[str, Standing], by_key: dict[tuple[str, str], Standing]) -> UUID | FlowExists:
+def _identify(start: Start, by_id: dict[str, Standing], by_key: dict[tuple[str, str], Standing]) -> str | FlowExists:
     same = (start.workflow_type, start.digest)
-    found = by_id.get(str(start.id))
+    found = by_id.get(start.id)
     keyed = by_key.get((start.key, start.workflow_type)) if start.key else None
     if found and found[1] != same:
         return FlowExists(f"The flow {start.id} was started as {found[1][0]}, or with other arguments.")
-    if keyed and (keyed[1] != same or (start.named and keyed[0] != str(start.id))):
+    if keyed and (keyed[1] != same or (start.named and keyed[0] != start.id)):
         return FlowExists(f"The key {start.key!r} belongs to the flow {keyed[0]}, started otherwise.")
     standing = keyed or found
     assert standing is not None
-    return UUID(standing[0])
+    return standing[0]

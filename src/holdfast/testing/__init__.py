@@ -1,0 +1,20 @@
+"""For tests, yours and Holdfast's own: a virtual clock, an effect ledger, and the conformance suites of the ports."""
+
+from __future__ import annotations
+
+from holdfast.testing.clock import VirtualClock
+from holdfast.testing.conformance import ConformanceFailure, Violation
+from holdfast.testing.flows import exercise_flow_store
+from holdfast.testing.ledger import EffectLedger
+from holdfast.testing.units import Opener, StoreUnits, UnitRunner
+
+__all__ = [
+    "ConformanceFailure",
+    "EffectLedger",
+    "Opener",
+    "StoreUnits",
+    "UnitRunner",
+    "Violation",
+    "VirtualClock",
+    "exercise_flow_store",
+]

@@ -21,7 +21,7 @@ from holdfast.clock import Clock
 from holdfast.errors import HoldfastError, InvalidInput
 from holdfast.flows.definitions import Step, StepContext, step_context
 from holdfast.flows.engine.port import Record
-from holdfast.flows.engine.run import Call, failure, outcome
+from holdfast.flows.engine.run import Call, failure, new_tuple, outcome
 from holdfast.flows.model import StepStatus, describe
 from holdfast.store import Transaction
 
@@ -71,7 +71,8 @@ class Attempts:
     def launch(self, call: Call) -> None:
         """Queue a call."""
         self._queue.append(call)
-        self._call_relief()
+        if not self._relief:
+            self._call_relief()
 
     @property
     def queued(self) -> bool:
@@ -89,9 +90,8 @@ class Attempts:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _call_relief(self) -> None:
-        if not self._relief:
-            self._relief = True
-            self._loop.call_soon(self._relieve)
+        self._relief = True
+        self._loop.call_soon(self._relieve)
 
     def _relieve(self) -> None:
         self._relief = False
@@ -109,7 +109,7 @@ class Attempts:
             call = self._queue.popleft()
             if call.abandoned:
                 continue
-            if self._queue:
+            if self._queue and not self._relief:
                 self._call_relief()  # who takes the rest, should this step suspend
             call.task = task
             self.active += 1
@@ -133,7 +133,7 @@ class Attempts:
         assert step is not None
         if not step.asynchronous or step.timeout is not None or not self._reporter.may_start():
             return None
-        strides = Strides(self._context.copy(), StepContext(call.run.id, call.run_id, 1))
+        strides = Strides(self._context.copy(), new_tuple(StepContext, (call.run.id, call.run_id, 1)))
         strides.begin(step.fn, call.args, call.kwargs)
         return strides
 

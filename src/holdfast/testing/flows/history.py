@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from uuid import uuid4
 
-from holdfast.flows import FlowStatus, FlowStep, FlowStore, Runtime, StepStatus
+from holdfast.flows import Flow, FlowStatus, FlowStore, Runtime, StepStatus
 from holdfast.flows.errors import AlreadyTerminal, DuplicateStep, StepNotFound
 from holdfast.ids import new_id
-from holdfast.testing.conformance import expect, expect_equal, expect_json, expect_raises
+from holdfast.testing.conformance import expect, expect_equal, expect_json
 from holdfast.testing.flows.samples import (
     LONG_AGO,
     ODD_VALUES,
@@ -24,12 +25,14 @@ from holdfast.testing.flows.samples import (
     events_of,
     find_step,
     get_step,
+    inserting,
     make_step,
     present,
     present_step,
     steps_of,
     suite,
     update,
+    updating,
 )
 
 _RANK = {"pending": 0, "running": 1, "succeeded": 2, "failed": 2, "cancelled": 2}
@@ -42,7 +45,7 @@ def event_gets_id_and_time(units: Flows) -> None:
     flow = add_flow(units)
     events = [append(units, flow.id, "same", {"same": True}) for _ in range(5)]
     expect_equal(len({event.id for event in events}), 5, "the number of ids of five events")
-    for event, following in zip(events, events[1:], strict=False):
+    for event, following in pairwise(events):
         expect(event.at <= following.at, f"time goes back from {event.at} to {following.at}")
     for event in events:
         expect_equal(event.at.utcoffset(), timedelta(0), "the UTC offset of an event's time")
@@ -63,7 +66,9 @@ def events_never_change(units: Flows) -> None:
     append(units, flow.id, "kind", {"list": []})
     update(units, replace(flow, status=FlowStatus.FAILED))
     first = events_of(units, flow.id)[-1]
-    expect_equal((first.id, first.kind, first.payload, first.at), (event.id, "kind", {"list": [1]}, event.at), "the event")
+    expect_equal(
+        (first.id, first.kind, first.payload, first.at), (event.id, "kind", {"list": [1]}, event.at), "the event"
+    )
 
 
 @suite.check
@@ -92,7 +97,7 @@ def inserted_step_reads_back_whole(units: Flows) -> None:
             created_at=LONG_AGO + timedelta(microseconds=number),
             updated_at=LONG_AGO + timedelta(microseconds=number + 1),
         )
-        units.run(_inserting(step))
+        units.run(inserting(step))
         expect_equal(get_step(units, step.id), step, "get_step")
         expect_equal(find_step(units, flow.id, step.run_id), step, "find_step_by_run_id")
         expect_equal(steps_of(units, flow.id)[-1], step, "the last of list_steps")
@@ -106,7 +111,7 @@ def run_id_is_taken_once_within_its_flow(units: Flows) -> None:
     first = add_step(units, flow.id, "run#1@1", result="1", status=StepStatus.SUCCEEDED)
     for status in StepStatus:
         second = make_step(flow.id, "run#1@1", task="second", status=status, result="2")
-        error = units.run(caught(DuplicateStep, "a run id that is taken", _inserting(second)))
+        error = units.run(caught(DuplicateStep, "a run id that is taken", inserting(second)))
         expect_equal((error.flow_id, error.run_id), (flow.id, "run#1@1"), "what DuplicateStep names")
         expect_equal(get_step(units, second.id), None, "the second step of a run id")
     expect_equal(steps_of(units, flow.id), [first], "the steps of the flow")
@@ -126,7 +131,7 @@ def steps_move_forward_only(units: Flows) -> None:
         for target in StepStatus:
             step = add_step(units, flow.id, f"{origin} {target}", status=origin, result='"old"', error={"old": True})
             seen = replace(step, status=target, result='"new"', error={"new": True}, attempt=2)
-            answer = units.run(_updating(seen))
+            answer = units.run(updating(seen))
             recorded = present_step(units, step.id)
             if _RANK[target] > _RANK[origin]:
                 expect(answer.updated_at > step.updated_at, "moving forward moves updated_at")
@@ -148,7 +153,7 @@ def step_keeps_its_identity(units: Flows) -> None:
         created_at=LONG_AGO + timedelta(days=1),
         status=StepStatus.RUNNING,
     )
-    answer = units.run(_updating(forged))
+    answer = units.run(updating(forged))
     expect_equal(answer, replace(step, status=StepStatus.RUNNING, updated_at=answer.updated_at), "the updated step")
     expect_equal(steps_of(units, flow.id), [answer], "the steps of its flow")
     expect_equal(steps_of(units, other.id), [], "the steps of another flow")
@@ -160,7 +165,7 @@ def unknown_step_is_not_found(units: Flows) -> None:
     flow = add_flow(units)
     for step_id in (uuid4(), new_id()):
         absent = make_step(flow.id, "run", id=step_id, status=StepStatus.RUNNING)
-        error = expect_raises(StepNotFound, "an update of an unknown step", lambda: units.run(_updating(absent)))
+        error = units.run(caught(StepNotFound, "an update of an unknown step", updating(absent)))
         expect_equal(error.step_id, step_id, "the id that StepNotFound names")
     expect_equal(steps_of(units, flow.id), [], "the steps of the flow")
 
@@ -174,9 +179,9 @@ def terminal_flow_accepts_nothing(units: Flows) -> None:
         step = add_step(units, flow.id, "run", status=StepStatus.RUNNING)
         ended = update(units, replace(flow, status=status))
         writes: list[Callable[[FlowStore], object]] = [
-            _inserting(make_step(flow.id, "late")),
-            _updating(replace(step, status=StepStatus.SUCCEEDED, result="1")),
-            _updating(replace(step, status=StepStatus.PENDING)),
+            inserting(make_step(flow.id, "late")),
+            updating(replace(step, status=StepStatus.SUCCEEDED, result="1")),
+            updating(replace(step, status=StepStatus.PENDING)),
         ]
         for target in FlowStatus:
             writes += _record_writes(ended, target)
@@ -188,16 +193,8 @@ def terminal_flow_accepts_nothing(units: Flows) -> None:
         expect_equal(events_of(units, flow.id), [], f"the events of the {status} flow after late writes")
 
 
-def _inserting(step: FlowStep) -> Callable[[FlowStore], None]:
-    return lambda store: store.insert_step(step)
-
-
-def _updating(step: FlowStep) -> Callable[[FlowStore], FlowStep]:
-    return lambda store: store.update_step(step)
-
-
-def _record_writes(flow: object, target: FlowStatus) -> list[Callable[[FlowStore], object]]:
-    changed = replace(flow, status=target, goal="late")  # type: ignore[type-var]
+def _record_writes(flow: Flow, target: FlowStatus) -> list[Callable[[FlowStore], object]]:
+    changed = replace(flow, status=target, goal="late")
     return [
         lambda store: store.update_with_revision(changed),
         lambda store: store.update_and_append(changed, "late", {}),

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from holdfast.flows import Flow, FlowStatus, FlowStore, Page
+from holdfast.flows import Flow, FlowStatus, FlowStore, Page, StepStatus
 from holdfast.testing.conformance import expect, expect_equal, expect_raises
 from holdfast.testing.flows.samples import (
     LONG_AGO,
@@ -28,6 +28,7 @@ from holdfast.testing.flows.samples import (
     steps_of,
     suite,
     update,
+    updating,
 )
 
 _LIMITS = (1, 2, 3, 6, 7, 8, 1000, 1 << 40)
@@ -65,7 +66,9 @@ def statuses_flows_oldest_update_first(units: Flows) -> None:
 @suite.check
 def lists_and_get_agree(units: Flows) -> None:
     """FL-3: a list gives the whole records."""
-    flow = add_flow(units, owner_session_key="o", state={"a": [1]}, error={"kind": "E"}, result="1", key="k", revision=4)
+    flow = add_flow(
+        units, owner_session_key="o", state={"a": [1]}, error={"kind": "E"}, result="1", key="k", revision=4
+    )
     expect_equal(_by_owner(units, "o")(None, None).items, [flow], "list_by_owner")
     expect_equal(_by_status(units, flow.status)(None, None).items, [flow], "list_by_status")
 
@@ -74,7 +77,8 @@ def lists_and_get_agree(units: Flows) -> None:
 def pages_of_flows_have_no_gaps(units: Flows) -> None:
     """FL-3: pages by limit and cursor make up the whole list, ties of time included."""
     flows = [_flow_of_minute(minute, owner_session_key="o") for minute in _MINUTES]
-    units.run(lambda store: [store.insert(flow) for flow in flows])
+    for flow in flows:
+        insert(units, flow)
     for page_of in (_by_owner(units, "o"), _by_status(units, FlowStatus.CREATED)):
         whole = page_of(None, None)
         expect_equal(whole.next, None, "the cursor of the whole list")
@@ -86,7 +90,8 @@ def pages_of_flows_have_no_gaps(units: Flows) -> None:
 def paging_survives_newcomers(units: Flows) -> None:
     """FL-3: a cursor is a place, not a count: what is added ahead of it neither repeats nor hides anything."""
     flows = [_flow_of_minute(minute, owner_session_key="o") for minute in _MINUTES]
-    units.run(lambda store: [store.insert(flow) for flow in flows])
+    for flow in flows:
+        insert(units, flow)
 
     def by_owner_newcomer() -> None:
         insert(units, _flow_of_minute(60, owner_session_key="o", status=FlowStatus.WAITING))
@@ -155,8 +160,8 @@ def steps_in_creation_order(units: Flows) -> None:
 
     units.run(work)
     for number in (3, 0, 6):
-        moved = replace(steps[number], status=type(steps[number].status).SUCCEEDED)
-        units.run(_updating(moved))
+        moved = replace(steps[number], status=StepStatus.SUCCEEDED)
+        units.run(updating(moved))
     expect_equal([step.run_id for step in steps_of(units, flow.id)], run_ids, "the steps in creation order")
     _expect_pages(_steps(units, flow.id), run_ids, lambda step: step.run_id)
     expect_equal(_steps(units, uuid4())(None, None), Page([], None), "the steps of an unknown flow")
@@ -164,10 +169,6 @@ def steps_in_creation_order(units: Flows) -> None:
 
 def _flow_of_minute(minute: int, **fields: Any) -> Flow:
     return make_flow(created_at=LONG_AGO + timedelta(minutes=minute), **fields)
-
-
-def _updating(step: Any) -> Callable[[FlowStore], object]:
-    return lambda store: store.update_step(step)
 
 
 def _call(page_of: PageOf[Any], limit: int, after: str | None) -> Callable[[], object]:

@@ -66,7 +66,7 @@ def inserted_flow_reads_back_whole(units: Flows) -> None:
 def update_counts_the_revision(units: Flows) -> None:
     """FL-1: success returns the flow at revision + 1, with the change written and its update time moved."""
     flow = add_flow(units, revision=6)
-    change = {
+    change: dict[str, Any] = {
         "package_hash": "abc",
         "owner_session_key": "other",
         "goal": "gold",
@@ -215,7 +215,21 @@ def odd_values_read_back_exactly(units: Flows) -> None:
 @suite.check
 def odd_texts_read_back_or_are_refused(units: Flows) -> None:
     """FL-1: texts read back exactly; what a database cannot hold is refused as InvalidInput, nothing written."""
-    for text in ("", " ", "é", "e\u0301", "😀", "'; --", "%s :a ::b", "\\", "a\nb\r\n", "\0", "a\0b", "\ud800", "x" * 9000):
+    for text in (
+        "",
+        " ",
+        "é",
+        "e\u0301",
+        "😀",
+        "'; --",
+        "%s :a ::b",
+        "\\",
+        "a\nb\r\n",
+        "\0",
+        "a\0b",
+        "\ud800",
+        "x" * 9000,
+    ):
         flow = make_flow(owner_session_key=text, goal=text, current_step=text, package_hash=text, workflow_type=text)
         try:
             insert(units, flow)

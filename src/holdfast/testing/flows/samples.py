@@ -109,6 +109,16 @@ def append(units: Flows, flow_id: UUID, kind: str, payload: Any = None) -> FlowE
     return units.run(lambda store: store.append_event(flow_id, kind, payload))
 
 
+def inserting(step: FlowStep) -> Callable[[FlowStore], None]:
+    """The unit that inserts ``step``."""
+    return lambda store: store.insert_step(step)
+
+
+def updating(step: FlowStep) -> Callable[[FlowStore], FlowStep]:
+    """The unit that updates ``step``."""
+    return lambda store: store.update_step(step)
+
+
 def caught(kind: type[E], what: str, call: Callable[[FlowStore], object]) -> Callable[[FlowStore], E]:
     """A unit that survives the error which ``call`` must raise, so that whatever it had written is committed."""
     return lambda store: expect_raises(kind, what, lambda: call(store))
@@ -124,7 +134,7 @@ def add_flow(units: Flows, **fields: Any) -> Flow:
 def add_step(units: Flows, flow_id: UUID, run_id: str, **fields: Any) -> FlowStep:
     """Insert a step; returns it as the store has it."""
     step = make_step(flow_id, run_id, **fields)
-    units.run(lambda store: store.insert_step(step))
+    units.run(inserting(step))
     return present_step(units, step.id)
 
 
