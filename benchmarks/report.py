@@ -97,13 +97,14 @@ def print_table(title: str, all_figures: Sequence[Figures], console: Console) ->
     """The same figures as a table: a row for each thing that was measured."""
     table = Table(title=title)
     for heading in ("case", "", "figure", "unit", "ours ÷ it", "target", ""):
-        table.add_column(heading, justify="right" if heading in ("figure", "ours ÷ it", "target") else "left")
+        right = heading in ("figure", "ours ÷ it", "target")
+        table.add_column(heading, justify="right" if right else "left", overflow="fold", min_width=9 if right else None)
     for figures in all_figures:
         table.add_section()
         table.add_row(figures.case, "holdfast", _shown(figures.ours), figures.unit, "", "", _verdict(figures.met))
         references = {"bare": figures.bare, **figures.peers} if figures.bare is not None else figures.peers
         for name, figure in references.items():
-            table.add_row("", name, _shown(figure), figures.unit, _shown(figures.ratios[name]), _target(figures, name))
+            table.add_row("", name, _shown(figure), "", _shown(figures.ratios[name]), _target(figures, name))
     console.print(table)
     for figures in all_figures:
         for whose, text in {**figures.notes, **figures.extra}.items():

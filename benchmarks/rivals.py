@@ -66,21 +66,24 @@ class Rivals:
         return self._known[asked]
 
     def _fastest(self, peer: str, engine: str, at_once: int) -> tuple[Throughput | None, str]:
-        found = {name: self._run(peer, engine, at_once, flags) for name, flags in _VARIANTS[peer].items()}
+        command = peer_command(peer)
+        if command is None:
+            return None, ""
+        size = ["--flows", str(self._flows(at_once)), "--concurrency", str(at_once)]
+        found = {
+            name: self._run(peer, engine, [*command, "throughput", *size, *flags])
+            for name, flags in _VARIANTS[peer].items()
+        }
         measured = {name: figures for name, figures in found.items() if figures}
         if not measured:
             return None, ""
         how = "; ".join(f"{name}: {figures.steps_per_second:,.0f} steps/s" for name, figures in measured.items())
         return max(measured.values(), key=lambda figures: figures.steps_per_second), how
 
-    def _run(self, peer: str, engine: str, at_once: int, flags: Sequence[str]) -> Throughput | None:
-        command = peer_command(peer)
-        if command is None:
-            return None
-        size = ["--flows", str(self._flows(at_once)), "--concurrency", str(at_once)]
+    def _run(self, peer: str, engine: str, command: Sequence[str | Path]) -> Throughput | None:
         with peer_database(self._workspace, engine) as database:
             try:
-                return Throughput(**run_script([*command, "throughput", "--url", database.url, *size, *flags]))
+                return Throughput(**run_script([*command, "--url", database.url]))
             except RunFailed as error:
                 note(f"{peer} is left out on {engine}: {error}")
                 return None

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.flows.engine import sql_port
+from holdfast.flows.engine.port import Claimed
+from holdfast.flows.errors import DuplicateStep
+from holdfast.store import Transaction
 from holdfast.testing.crash import Scenario, explore
 from tests import crash_workflows as flows
 
@@ -14,6 +18,8 @@ SCENARIOS = {
     name: Scenario(getattr(flows, name), f"tests.crash_workflows:{name}")
     for name in ("sequential", "concurrent", "failing")
 }
+
+durable = pytest.mark.parametrize("new_store_url", ["sqlite", "postgres"], indirect=True)
 
 
 def check(scenario: Scenario, new_url: Callable[[], str], folder: Path, *, processes: bool) -> None:
@@ -24,9 +30,10 @@ def check(scenario: Scenario, new_url: Callable[[], str], folder: Path, *, proce
     assert faults == []
 
 
+@durable
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_every_write_point(name: str, durable_urls: Callable[[], str], tmp_path: Path) -> None:
-    check(SCENARIOS[name], durable_urls, tmp_path, processes=False)
+def test_every_write_point(name: str, new_store_url: Callable[[], str], tmp_path: Path) -> None:
+    check(SCENARIOS[name], new_store_url, tmp_path, processes=False)
 
 
 def test_every_write_point_with_real_kills(tmp_path: Path) -> None:
@@ -36,6 +43,20 @@ def test_every_write_point_with_real_kills(tmp_path: Path) -> None:
 
 @pytest.mark.prove
 @pytest.mark.timeout(3000)
+@durable
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_every_write_point_of_all_with_real_kills(name: str, durable_urls: Callable[[], str], tmp_path: Path) -> None:
-    check(SCENARIOS[name], durable_urls, tmp_path, processes=True)
+def test_every_write_point_of_all_with_real_kills(name: str, new_store_url: Callable[[], str], tmp_path: Path) -> None:
+    check(SCENARIOS[name], new_store_url, tmp_path, processes=True)
+
+
+def test_the_explorer_finds_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that forgets the last record of a history is caught."""
+    remembered = sql_port._with_histories
+
+    def forgetful(tx: Transaction, claimed: list[Claimed]) -> list[Claimed]:
+        return [flow._replace(history=list(flow.history)[:-1]) for flow in remembered(tx, claimed)]
+
+    numbers = iter(range(10_000))
+    monkeypatch.setattr(sql_port, "_with_histories", forgetful)
+    with pytest.raises((AssertionError, DuplicateStep)):
+        check(SCENARIOS["sequential"], lambda: f"sqlite:///{tmp_path}/{next(numbers)}.db", tmp_path, processes=False)

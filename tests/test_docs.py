@@ -33,7 +33,10 @@ def test_block(kind: str, body: str, tmp_path: Path) -> None:
         (tmp_path / "block.py").write_text(body)
         run([sys.executable, "-W", "error", "block.py"], tmp_path)
     if kind == "sh":
-        run([sys.executable, "-c", "from holdfast.store import open_store; open_store('sqlite:///docs.db').close()"], tmp_path)
+        run(
+            [sys.executable, "-c", "from holdfast.store import open_store; open_store('sqlite:///docs.db').close()"],
+            tmp_path,
+        )
         for line in body.splitlines():
             shell_line(line.partition("#")[0].strip(), tmp_path)
 

@@ -102,6 +102,7 @@ class Holdfast:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
+        self._death: BaseException | None = None
 
     # -- opening and closing ----------------------------------------------------------------------------------
 
@@ -143,6 +144,9 @@ class Holdfast:
                 self._loop.call_soon_threadsafe(self._task.cancel)
             self._thread.join()
         self._close()
+        death, self._death = self._death, None
+        if death is not None and error is None:
+            raise death
 
     async def __aenter__(self) -> Holdfast:
         await asyncio.to_thread(self._open)
@@ -198,8 +202,9 @@ class Holdfast:
             pass
         except BaseException as error:
             if started.done():
-                raise
-            started.set_exception(error)
+                self._death = error
+            else:
+                started.set_exception(error)
 
     async def _work(self, started: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()

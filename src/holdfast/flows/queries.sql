@@ -47,7 +47,7 @@ UPDATE flows SET
     current_step = :current_step, state = :state, status = :status, paused = :paused,
     cancel_requested = :cancel_requested, attempt = :attempt, result = :result, error = :error,
     started_at = :started_at, finished_at = :finished_at, updated_at = :updated_at, revision = revision + 1,
-    due_at = CASE WHEN :idle THEN NULL WHEN epoch IS NULL THEN coalesce(due_at, :wake_at) END
+    due_at = CASE WHEN :idle THEN NULL WHEN epoch IS NULL THEN coalesce(CAST(:wake_at AS bigint), due_at) END
 WHERE id = :id AND revision = :revision
 
 -- name: append_event
@@ -89,12 +89,11 @@ SELECT {step} FROM steps s JOIN flows f ON f.num = s.flow
 WHERE f.id = :id AND s.num > :num ORDER BY s.num LIMIT :limit
 
 -- name: prunable
-SELECT num FROM flows WHERE status IN ('finished', 'failed', 'cancelled') AND updated_at < :before
-ORDER BY updated_at LIMIT :limit
+SELECT num FROM flows WHERE status IN ('finished', 'failed', 'cancelled') AND updated_at < :before LIMIT :limit
 
 -- name: prunable [postgres]
 SELECT num FROM flows WHERE status IN ('finished', 'failed', 'cancelled') AND updated_at < :before
-ORDER BY updated_at LIMIT :limit FOR UPDATE SKIP LOCKED
+LIMIT :limit FOR UPDATE SKIP LOCKED
 
 -- name: prune_steps
 WITH r AS (@rows(num bigint)) DELETE FROM steps WHERE flow IN (SELECT num FROM r)

@@ -86,7 +86,8 @@ class SqlFlowStore:
         if present.epoch is not None and flow.status is not present.status:
             raise LeaseHeld(flow.id, present.epoch)
         updated = replace(flow, updated_at=to_datetime(self._tx.clock.micros()), revision=flow.revision + 1)
-        woken = _runnable(updated) or (present.paused and not updated.paused)
+        started = updated.status is FlowStatus.RUNNING and present.status is not FlowStatus.RUNNING
+        woken = started or (present.paused and not updated.paused)
         wake = {
             "idle": updated.status.terminal or updated.paused,
             "wake_at": to_micros(updated.updated_at) if woken else None,

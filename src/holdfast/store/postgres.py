@@ -16,12 +16,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import msgspec
 import psycopg
 from psycopg import errors as pg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import TextLoader
 
 from holdfast.clock import Clock
@@ -58,18 +59,23 @@ class PostgresBackend:
     path: Path | None = None
 
     def __init__(self, url: str, *, patience: float = PATIENCE_SECONDS, create: bool = True) -> None:
-        parts = urlsplit(url)
-        options = dict(parse_qsl(parts.query, keep_blank_values=True))
-        self.schema = options.pop("schema", "holdfast")
+        try:
+            parts = urlsplit(url)
+            options = dict(parse_qsl(parts.query, keep_blank_values=True))
+            self.schema = options.pop("schema", "holdfast")
+            self._conninfo = f"postgresql://{parts.netloc}{parts.path}?{urlencode(options, quote_via=quote)}"
+            for port in str(conninfo_to_dict(self._conninfo).get("port") or 0).split(","):  # one a host
+                int(port)
+        except (ValueError, psycopg.ProgrammingError) as error:
+            raise StoreUrlInvalid(f"The store URL is malformed: {str(error).strip()}.") from error
         if not self.schema or len(self.schema.encode()) > 63 or "\0" in self.schema:
             raise StoreUrlInvalid(f"{self.schema!r} is not a schema name.")
         self.patience = patience
         self._create = create
-        self.channel = f"holdfast:{self.schema}"[:63]
-        self._conninfo = urlunsplit(parts._replace(query=urlencode(options)))
+        self.channel = f"holdfast:{self.schema}".encode()[:63].decode(errors="ignore")
         shown = parts.netloc.rpartition("@")
         user = shown[0].partition(":")[0]
-        self.url = urlunsplit(parts._replace(netloc=f"{user}{shown[1]}{shown[2]}", query=f"schema={self.schema}"))
+        self.url = f"postgresql://{user}{shown[1]}{shown[2]}{parts.path}?schema={self.schema}"
 
     def writers(self, clock: Clock, probe: Probe) -> list[Callable[[], Executor]]:
         return [lambda: PostgresExecutor(self, clock, probe) for _ in range(CONNECTIONS)]
@@ -181,7 +187,7 @@ class PostgresExecutor:
         for unit in group:
             try:
                 self._persist(unit)
-            except Exception as error:
+            except BaseException as error:  # whatever it is, it is the caller's: this thread serves others
                 unit.error = translate(error)
 
     def tick(self) -> None:
@@ -250,7 +256,7 @@ def _was_cut(connection: psycopg.Connection[Any] | None, error: Exception) -> bo
     return connection is None or connection.closed or connection.broken
 
 
-def translate(error: Exception) -> Exception:
+def translate(error: BaseException) -> BaseException:
     """The store's own error for one of the driver's; anything else stays what it is."""
     if isinstance(error, _FULL):
         found: StoreError = StoreFull("The database server's disk is full.")

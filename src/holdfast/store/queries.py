@@ -27,7 +27,7 @@ Dialect = Literal["sqlite", "postgres"]
 _HEADING = re.compile(r"^-- (name|part): (\w+)(?: \[(sqlite|postgres)\])?$", re.MULTILINE)
 _PART = re.compile(r"\{(\w+)\}")
 _ROWS = re.compile(r"@rows\(([^)]*)\)")
-_TOKEN = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|::)|(%)|:([A-Za-z_]\w*)")
+_TOKEN = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|::)|(%)|:([A-Za-z_]\w*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class SqliteBackend:
         Raises:
             StorePathUnusable: the path cannot be opened, or holds no SQLite database.
         """
+        connection: sqlite3.Connection | None = None
         try:
             connection = sqlite3.connect(
                 self.path or ":memory:",
@@ -73,6 +74,8 @@ class SqliteBackend:
             ):
                 connection.execute(f"PRAGMA {pragma}").fetchall()
         except sqlite3.DatabaseError as error:
+            if connection:
+                connection.close()
             raise StorePathUnusable(f"{self.path} cannot be used as a store: {error}.") from error
         return connection
 
@@ -159,7 +162,7 @@ class SqliteWriter:
             finally:
                 if self._turnstile:
                     self._turnstile.leave()
-        except Exception as error:
+        except BaseException as error:  # whatever it is, it is the caller's: this thread serves others
             problem = translate(error)
             for unit in group:
                 unit.error = problem
@@ -235,7 +238,7 @@ class SqliteWriter:
             unit.result = unit.work(tx)
         except sqlite3.Error:
             raise
-        except Exception as error:
+        except BaseException as error:
             unit.error = error
         finally:
             tx.open = False
@@ -249,7 +252,7 @@ class SqliteWriter:
         connection.execute("SAVEPOINT unit")
         try:
             unit.result = unit.work(tx)
-        except Exception as error:
+        except BaseException as error:
             if not connection.in_transaction:
                 raise
             connection.execute("ROLLBACK TO unit")
@@ -271,7 +274,7 @@ class SqliteReader:
         for unit in group:
             try:
                 unit.result = self._read(unit)
-            except Exception as error:
+            except BaseException as error:
                 unit.error = translate(error)
 
     def tick(self) -> None:
@@ -299,9 +302,14 @@ def sqlite_path(text: str) -> Path:
     """The absolute path of a store, checked.
 
     Raises:
-        StorePathUnusable: it is a directory, or its directory is missing or not writable.
+        StorePathUnusable: it is no path or a directory, or its directory is missing or not writable.
     """
-    path = Path(text).expanduser().absolute()
+    if "\0" in text:
+        raise StorePathUnusable(f"{text!r} holds a NUL character.")
+    try:
+        path = Path(text).expanduser().absolute()
+    except RuntimeError as error:
+        raise StorePathUnusable(f"{text} names no path: {error}") from error
     if path.is_dir():
         raise StorePathUnusable(f"{path} is a directory.")
     if not path.parent.is_dir():
@@ -311,7 +319,7 @@ def sqlite_path(text: str) -> Path:
     return path
 
 
-def translate(error: Exception) -> Exception:
+def translate(error: BaseException) -> BaseException:
     """The store's own error for one of the driver's; anything else stays what it is."""
     if isinstance(error, HoldfastError) or not isinstance(error, sqlite3.Error):
         return error

@@ -86,6 +86,7 @@ class UnitThreads:
         self._queue: SimpleQueue[Unit | None] = SimpleQueue()
         self._group = group
         self._closed = False
+        self._door = threading.Lock()
         self._threads = [
             threading.Thread(target=self._serve, args=(make,), name=f"holdfast-{name}-{n}", daemon=True)
             for n, make in enumerate(executors)
@@ -99,15 +100,17 @@ class UnitThreads:
         Raises:
             StoreClosed: after :meth:`close`.
         """
-        if self._closed:
-            raise StoreClosed("The store is closed.")
-        self._queue.put(unit)
+        with self._door:  # a unit behind the last one would never be answered
+            if self._closed:
+                raise StoreClosed("The store is closed.")
+            self._queue.put(unit)
 
     def close(self) -> None:
         """Finish what is queued, then end the threads."""
-        self._closed = True
-        for _ in self._threads:
-            self._queue.put(None)
+        with self._door:
+            self._closed = True
+            for _ in self._threads:
+                self._queue.put(None)
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from holdfast.clock import MICROS_PER_SECOND, to_datetime, to_micros
+from holdfast.clock import to_datetime, to_micros
 
 _START = datetime(2030, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
 class VirtualClock:
-    """A :class:`holdfast.clock.Clock` that stands still until it is moved. Safe to use from any thread.
+    """A :class:`holdfast.clock.Clock` whose date stands still until it is moved. Safe to use from any thread.
 
-    ``advance`` moves both the date and monotonic time, as if everything had been frozen for that span: leases run
-    out (FL-11), timers fall due. ``jump`` moves the date alone, as if everybody had been alive all along: heartbeats
-    went on, workers keep their leases. With ``auto`` the clock jumps by itself: whoever has nothing left to do but
-    wait for a moment finds that the moment has come.
+    ``advance`` and ``jump`` move the date alone, as if everybody had been alive all along: timers fall due, workers keep
+    their leases. ``lapse`` moves monotonic time as well, as if this process had been frozen for that span: its leases
+    are in doubt (FL-11). With ``auto`` the clock jumps by itself: whoever has nothing left to do but wait for a moment
+    finds that the moment has come.
 
     Args:
         start: the first moment; with a time zone.
@@ -32,7 +33,7 @@ class VirtualClock:
     def __init__(self, start: datetime = _START, *, auto: bool = False) -> None:
         self._lock = threading.Lock()
         self._micros = to_micros(start)
-        self._monotonic_micros = 0
+        self._lapsed = 0.0
         self._auto = auto
         self._subscribers: list[Callable[[], None]] = []
 
@@ -45,11 +46,11 @@ class VirtualClock:
         return to_datetime(self._micros)
 
     def monotonic(self) -> float:
-        """Seconds by which :meth:`advance` has moved the clock."""
-        return self._monotonic_micros / MICROS_PER_SECOND
+        """The machine's own, and what :meth:`lapse` added."""
+        return time.monotonic() + self._lapsed
 
     def advance(self, span: timedelta | float) -> datetime:
-        """Move the clock by ``span`` (a timedelta or seconds) and tell the subscribers; returns the new moment.
+        """Move the date by ``span`` (a timedelta or seconds) and tell the subscribers; returns the new moment.
 
         Raises:
             ValueError: a negative span; time does not go back.
@@ -59,9 +60,19 @@ class VirtualClock:
             raise ValueError(f"a clock cannot be moved by {span}: time does not go back")
         with self._lock:
             self._micros += micros
-            self._monotonic_micros += micros
             moment = to_datetime(self._micros)
         self._tell()
+        return moment
+
+    def lapse(self, span: timedelta | float) -> datetime:
+        """:meth:`advance`, and monotonic time with it.
+
+        Raises:
+            ValueError: a negative span.
+        """
+        moment = self.advance(span)
+        with self._lock:
+            self._lapsed += span.total_seconds() if isinstance(span, timedelta) else span
         return moment
 
     def jump(self, moment: datetime) -> None:

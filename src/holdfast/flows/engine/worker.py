@@ -279,9 +279,9 @@ class Worker:
         except (HaltingError, InvalidInput) as error:
             self._halt(run, error)
             return
-        self._after(run)
-        if claimed.cancel_requested:
+        if claimed.cancel_requested and not run.main.done():
             self._cancel(run)
+        self._after(run)
 
     async def _cancel_requested(self) -> None:
         if not self._look:

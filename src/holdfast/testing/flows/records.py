@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
-from holdfast.errors import InvalidInput
+from holdfast.errors import Conflict, InvalidInput
 from holdfast.flows import Flow, FlowStatus, FlowStore, StepStatus
 from holdfast.flows.errors import FlowExists, FlowNotFound, IllegalTransition, RevisionMismatch
 from holdfast.ids import new_id
@@ -279,8 +279,11 @@ def update_and_append_does_both(units: Flows) -> None:
 
 @suite.check
 def update_and_append_does_neither(units: Flows) -> None:
-    """FL-8: when the event cannot be written, neither is the update, even if the unit goes on."""
-    flow = add_flow(units)
+    """FL-8: when the update is refused, the event is not written; when the event cannot be written, neither is the
+    update; even if the unit goes on."""
+    flow = add_flow(units, revision=1)
+    for refused in (replace(flow, revision=0), replace(flow, status=FlowStatus.FINISHED)):
+        units.run(caught(Conflict, "an update that is refused", partial(_update_and_append, refused)))
     units.run(
         caught(
             Exception,
@@ -373,6 +376,10 @@ def _expect_flow(found: Flow, wanted: Flow, what: str) -> None:
 
 def _update(units: Flows, flow_id: UUID, **change: Any) -> Flow:
     return update(units, replace(present(units, flow_id), **change))
+
+
+def _update_and_append(flow: Flow, store: FlowStore) -> None:
+    store.update_and_append(flow, "changed", {})
 
 
 def _insert(flow: Flow, store: FlowStore) -> None:

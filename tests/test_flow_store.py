@@ -1,0 +1,169 @@
+"""The flow store holds its contract on every database, and the suite that says so notices when one does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from threading import Thread
+
+import pytest
+
+from holdfast.flows import FlowStatus, FlowStore, SqlFlowStore, StepStatus
+from holdfast.flows.errors import AlreadyTerminal
+from holdfast.store import Store, Transaction, load_queries, open_store
+from holdfast.testing import ConformanceFailure, StoreUnits, UnitRunner, Violation, exercise_flow_store
+from holdfast.testing.conformance import Suite, clause_of
+from holdfast.testing.flows import ModelUnits, suite
+from holdfast.testing.flows.samples import add_flow, add_step, make_flow, make_step
+from tests.flow_mutants import MUTANTS, Mutant
+
+CLAUSES = ["FL-1", "FL-2", "FL-3", "FL-4", "FL-5", "FL-6", "FL-7", "FL-8", "FL-9", "FL-14", "FL-18"]
+Units = UnitRunner[FlowStore]
+
+
+def over(
+    new_url: Callable[[], str], port: Callable[[Transaction], FlowStore]
+) -> Callable[[], AbstractContextManager[Units]]:
+    @contextmanager
+    def fresh() -> Iterator[Units]:
+        with open_store(new_url()) as store:
+            yield StoreUnits(store, port)
+
+    return fresh
+
+
+def test_the_adapter_holds_every_clause(new_store_url: Callable[[], str]) -> None:
+    assert exercise_flow_store(over(new_store_url, SqlFlowStore)) == CLAUSES
+
+
+def test_a_store_of_another_make_can_be_put_in() -> None:
+    @contextmanager
+    def fresh() -> Iterator[Units]:
+        yield ModelUnits()
+
+    assert exercise_flow_store(fresh) == CLAUSES
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_wrong_store_is_caught(mutant: type[Mutant]) -> None:
+    with pytest.raises(ConformanceFailure) as caught:
+        exercise_flow_store(over(lambda: "sqlite://", mutant))
+    assert mutant.breaks in caught.value.failed
+    assert mutant.breaks in str(caught.value)
+    assert len(caught.value.exceptions) < len(suite.checks), "the mutant is wrong beyond its one fault"
+
+
+def test_every_check_cites_its_clause_and_is_named_once() -> None:
+    assert sorted({clause_of(check) for check in suite.checks}) == sorted(CLAUSES)
+    assert len({check.__name__ for check in suite.checks}) == len(suite.checks)
+
+    def no_clause(units: object) -> None:
+        """Says nothing of a clause."""
+
+    with pytest.raises(ValueError, match="no_clause"):
+        Suite("port").check(no_clause)
+
+
+def test_a_failure_names_check_and_clause_and_the_rest_is_run() -> None:
+    ran: list[str] = []
+    port: Suite[FlowStore] = Suite("Port")
+
+    @port.check
+    def broken(units: Units) -> None:
+        """FL-10: breaks."""
+        raise Violation("nothing works")
+
+    @port.check
+    def crashing(units: Units) -> None:
+        """FL-2: crashes."""
+        raise KeyError("no")
+
+    @port.check
+    def held(units: Units) -> None:
+        """FL-1: holds."""
+        ran.append("held")
+
+    @contextmanager
+    def fresh() -> Iterator[Units]:
+        yield ModelUnits()
+
+    with pytest.raises(ConformanceFailure, match="Port breaks FL-2, FL-10") as caught:
+        port.exercise(fresh)
+    assert ran == ["held"]
+    assert list(caught.value.failed) == ["FL-2", "FL-10"]
+    assert [error.__notes__ for error in caught.value.exceptions] == [
+        ["broken: FL-10: breaks."],
+        ["crashing: FL-2: crashes."],
+    ]
+    split = caught.value.subgroup(Violation)
+    assert isinstance(split, ConformanceFailure)
+    assert len(split.exceptions) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "params"),
+    [
+        ("list_by_owner", {"owner": "o", "at": 0, "num": 0, "limit": 10}),
+        ("list_by_status", {"status": "running", "at": 0, "num": 0, "limit": 10}),
+        ("list_events", {"id": "x", "num": 0, "limit": 10}),
+        ("prunable", {"before": 0, "limit": 10}),
+    ],
+)
+def test_a_page_costs_the_page(sqlite_url: str, query: str, params: dict[str, object]) -> None:
+    """FL-3, FL-9: found by an index and already in order: nothing is scanned, nothing sorted."""
+    with open_store(sqlite_url) as store:
+        text = "EXPLAIN QUERY PLAN " + load_queries("holdfast.flows")[query].sqlite
+        plan = [row[3] for row in store.read(lambda tx: tx.fetch(text, params))]
+    assert plan
+    assert not [line for line in plan if line.startswith("SCAN") or "TEMP B-TREE" in line], plan
+
+
+def test_a_step_waits_for_the_flow_that_is_ending(postgres_url: str) -> None:
+    """FL-14: a flow that is being ended refuses a step at once afterwards, not only once the writer is done."""
+    with open_store(postgres_url) as store:
+        units: Units = StoreUnits(store, SqlFlowStore)
+        flow = add_flow(units, status=FlowStatus.RUNNING)
+        step = add_step(units, flow.id, "run")
+        refused: list[str] = []
+
+        def late() -> None:
+            for write in (
+                lambda flows: flows.update_step(replace(step, status=StepStatus.SUCCEEDED)),
+                lambda flows: flows.insert_step(make_step(flow.id, "late")),
+            ):
+                try:
+                    units.run(write)
+                except AlreadyTerminal as error:
+                    refused.append(error.status)
+
+        thread = Thread(target=late)
+
+        def end(tx: Transaction) -> None:
+            SqlFlowStore(tx).update_with_revision(replace(flow, status=FlowStatus.FINISHED))
+            thread.start()
+            while not waiting_for_a_lock(store):
+                assert thread.is_alive(), "the step was written while its flow was being ended"
+
+        store.run(end)
+        thread.join()
+        assert refused == ["finished", "finished"]
+
+
+def waiting_for_a_lock(store: Store) -> bool:
+    query = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FOR SHARE OF f%'"
+    return bool(store.read(lambda tx: tx.fetch(query)))
+
+
+def test_unrelated_flows_do_not_wait_for_each_other(postgres_url: str) -> None:
+    """Two units that change different flows run side by side: the inner one ends while the outer one is open."""
+    with open_store(postgres_url) as store:
+        left, right = make_flow(), make_flow()
+        for flow in (left, right):
+            store.run(lambda tx, flow=flow: SqlFlowStore(tx).insert(flow))
+
+        def outer(tx: Transaction) -> int:
+            SqlFlowStore(tx).update_with_revision(left)
+            return store.run(lambda inner: SqlFlowStore(inner).update_with_revision(right)).revision
+
+        assert store.run(outer) == 1
