@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from holdfast.cli.output import counted
 from holdfast.errors import HoldfastError
 from holdfast.flows import health
 from holdfast.flows.health import Health, WorkerState
@@ -142,11 +143,11 @@ def _flow_problems(found: Health) -> Iterator[Problem]:
         if worker.state is WorkerState.FROZEN:
             yield Problem("worker_frozen", f"{name} is frozen.", f"Thaw it with `kill -CONT {worker.pid}`.")
         elif worker.state is not WorkerState.LIVING and worker.flows:
-            told = f"{name} is {worker.state} and holds {worker.flows:,} flows."
+            told = f"{name} is {worker.state} and holds {counted(worker.flows, 'flow')}."
             yield Problem(f"worker_{worker.state}", told, "Start a worker there: it takes them over by itself.")
     if found.halted_count:
-        told = f"{found.halted_count:,} flows are halted; the first: {found.halted[0].id}."
+        told = f"Halted: {counted(found.halted_count, 'flow')}, first {found.halted[0].id}."
         yield Problem("flows_halted", told, "`holdfast flow show` has the cause; mend it, then `holdfast flow resume`.")
     for name, count in found.unserved.items():
-        told = f"{count:,} flows of {name} want to run, and no living worker serves it."
+        told = f"No living worker serves {name}, for which {counted(count, 'flow')} wait."
         yield Problem("flows_unserved", told, "Start one with `holdfast worker module:hf`, of a module that has it.")

@@ -175,7 +175,7 @@ def _flow_of(key: str) -> str:
 
 def _span(flows: Sequence[Flow]) -> float:
     ends = [flow.finished_at or flow.updated_at for flow in flows]
-    return (max(ends) - min(flow.created_at for flow in flows)) / timedelta(seconds=1)
+    return max((max(ends) - min(flow.created_at for flow in flows)) / timedelta(seconds=1), 1e-6)
 
 
 def _top(figures: Iterable[tuple[str, float]]) -> list[Ranked]:

@@ -81,7 +81,7 @@ def _turn(found: Checkup) -> str | None:
 
 def _health_tables(health: Health) -> Iterator[RenderableType]:
     flows = ", ".join(f"{count:,} {status}" for status, count in health.statuses.items())
-    yield fields([("flows", flows or "none"), ("halted", health.halted_count or None)])
+    yield fields([("flows", flows or "none"), ("of them halted", health.halted_count or None)])
     if health.workers:
         rows = [
             (w.epoch, w.state, w.host, w.pid, f"{w.silent_seconds:.1f} s ago", w.flows, ", ".join(w.workflow_types))

@@ -125,7 +125,7 @@ def _shown(flow: Flow, counts: dict[str, int], steps: list[RecentStep], stranded
     parts: list[RenderableType] = [fields(pairs)]
     if steps:
         rows = [(step.run_id, step.status, step.attempt, step.updated_at, _took(step), _reason(step)) for step in steps]
-        parts += ["", table("run id", "status", "tries", "at", "took", "error", rows=rows, title="Last steps")]
+        parts += ["", table("run id", "status", "attempt", "at", "took", "error", rows=rows, title="Last steps")]
     if flow.error:
         parts += ["", *_error(flow.error)]
     if stranded:
@@ -177,7 +177,7 @@ def _told(event: FlowEvent) -> str:
     """A history entry's payload in one line."""
     payload = event.payload or {}
     if "run_id" in payload:
-        told = f"{payload['run_id']} in {payload['seconds']:.3f} s, {payload['attempts']} tries"
+        told = f"{payload['run_id']} in {payload['seconds']:.3f} s, attempt {payload['attempts']}"
         error = payload["error"]
         return f"{told}: {error.get('kind')}: {error.get('detail')}" if error else told
     if "kind" in payload:

@@ -118,6 +118,11 @@ def cell(value: Any) -> RenderableType:
     return Text(text, style=_STYLES.get(text, ""))
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 flow``, ``2 flows``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def clean(text: str) -> str:
     """``text`` without anything that a terminal would obey."""
     return "".join(ch if ch.isprintable() or ch in "\n\t" else ch.encode("unicode_escape").decode() for ch in text)

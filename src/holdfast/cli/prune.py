@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from holdfast.cli.output import human_console
+from holdfast.cli.output import counted, human_console
 from holdfast.cli.session import JsonOption, StoreOption, session
 from holdfast.flows import manager
 
@@ -26,4 +26,6 @@ def run(
     with asked.store() as opened, Progress(*columns, console=console, disable=asked.out.json, transient=True) as shown:
         task = shown.add_task("prune", total=None)
         count = manager.prune(opened, days, lambda total: shown.update(task, completed=total))
-    asked.out.one({"pruned": count, "days": days}, f"Pruned {count:,} flows that ended over {days} days ago.")
+    asked.out.one(
+        {"pruned": count, "days": days}, f"Pruned {counted(count, 'flow')} that ended over {counted(days, 'day')} ago."
+    )

@@ -146,6 +146,11 @@ SELECT epoch, beat, host, pid, lease_seconds, fenced_at FROM workers WHERE relea
 -- name: fence_expired
 UPDATE workers SET fenced_at = :now WHERE epoch = :epoch AND beat = :beat AND fenced_at IS NULL
 
+-- name: fence_expired [postgres]
+UPDATE workers SET fenced_at = :now WHERE epoch IN (
+    SELECT epoch FROM workers WHERE epoch = :epoch AND beat = :beat AND fenced_at IS NULL FOR UPDATE SKIP LOCKED
+)
+
 -- name: prune_workers
 DELETE FROM workers WHERE released_at < :before
 
