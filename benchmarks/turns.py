@@ -1,7 +1,7 @@
 """How long a process waits for its turn to write to a SQLite file that others write to back to back.
 
-``python -m benchmarks.turns [--json] [--quick]``. Four processes; each commits one row after the other with no pause. Ours
-passes the turnstile; ``bare`` is the same loop on SQLite's own busy time-out.
+``python -m benchmarks.turns [--json] [--quick]``. Four processes; each commits one row after the other with no pause. Ours passes
+the turnstile; ``bare`` is the same loop on SQLite's own busy time-out.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ def compete(path: Path, seconds: float, *, fair: bool) -> Competition:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("CREATE TABLE turns (writer integer, body text)")
     command = [sys.executable, "-m", "benchmarks.turns", "write", str(path), str(seconds), str(int(fair))]
-    writers = [subprocess.Popen([*command, str(number)], stdout=subprocess.PIPE, text=True) for number in range(WRITERS)]
+    writers = [
+        subprocess.Popen([*command, str(number)], stdout=subprocess.PIPE, text=True) for number in range(WRITERS)
+    ]
     waits = [_answer(writer) for writer in writers]
     return Competition([wait for each in waits for wait in each], [len(each) for each in waits])
 

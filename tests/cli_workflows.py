@@ -9,6 +9,14 @@ from pathlib import Path
 from holdfast import Holdfast, step, workflow
 
 
+def present(path: str) -> bool:
+    return Path(path).exists()
+
+
+def mark(path: str) -> None:
+    Path(path).touch()
+
+
 @step
 async def greeting(name: str) -> str:
     return f"hello {name}"
@@ -22,8 +30,8 @@ async def failing(text: str) -> str:
 @step
 async def held(gate: str) -> str:
     """Runs for as long as nobody makes the file ``gate``."""
-    Path(f"{gate}.reached").touch()
-    while not Path(gate).exists():
+    mark(f"{gate}.reached")
+    while not present(gate):  # noqa: ASYNC110 (another process makes it)
         await asyncio.sleep(0.01)
     return "let go"
 
@@ -40,7 +48,7 @@ async def fail(text: str) -> str:
 
 @workflow(name="cli.halt")
 async def halt(broken: str) -> str:
-    if Path(broken).exists():
+    if present(broken):
         await asyncio.get_running_loop().run_in_executor(None, print)
     return await greeting("mended")
 

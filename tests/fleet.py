@@ -97,11 +97,11 @@ async def poison() -> None:
 
 
 @step
-async def linger(started: str, release: str) -> str:
+def linger(started: str, release: str) -> str:
     """Runs from the making of one file to that of another."""
     Path(started).touch()
-    while not Path(release).exists():  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
+    while not Path(release).exists():
+        time.sleep(0.01)
     return "lingered"
 
 

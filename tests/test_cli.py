@@ -91,6 +91,11 @@ def samples(url: str, tmp_path: Path) -> Samples:
     return Samples(url, tmp_path)
 
 
+@pytest.fixture
+def samples_on_sqlite(sqlite_url: str, tmp_path: Path) -> Samples:
+    return Samples(sqlite_url, tmp_path)
+
+
 @contextmanager
 def serving(url: str, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A real ``holdfast worker`` that has said that it serves."""
@@ -215,7 +220,7 @@ def test_cancel_reaches_the_worker_that_runs_the_flow(url: str, samples: Samples
 def test_resume_lets_a_mended_flow_go_on(url: str, samples: Samples, run: Run) -> None:
     samples.broken.unlink()
     assert not run("flow", "resume", samples.stuck, "--store", url, "--json").json["halted"]
-    with Holdfast(url, workflows=WORKFLOWS) as hf:
+    with Holdfast(url, workflows=[halt]) as hf:
         assert hf.handle(samples.stuck).result(timeout=30) == "hello mended"
 
 
@@ -371,7 +376,8 @@ def test_worker_serves_a_module_until_sigterm(url: str, samples: Samples, tmp_pa
         worker.send_signal(signal.SIGTERM)
         (tmp_path / "gate").touch()
         out, err = worker.communicate()
-        assert (worker.returncode, out) == (0, "Drained.\n"), err
+        assert worker.returncode == 0, err
+        assert out.endswith("Drained.\n")
     steps = run("flow", "show", samples.waiting, "--store", url, "--json").json["steps"]
     assert steps["total"] == 1, "the step that ran when the worker was told to stop is recorded"
     assert run("doctor", "--store", url, "--json").json["workers"] == []
@@ -414,6 +420,42 @@ def test_worker_targets_that_cannot_be_served(
     failed = run("worker", target, "--store", f"sqlite:///{tmp_path}/x.db", "--json")
     assert (failed.code, failed.error["code"]) == (2, "worker_target_invalid")
     assert told in failed.error["message"]
+
+
+def test_a_second_signal_ends_the_worker_at_once(sqlite_url: str, samples_on_sqlite: Samples, tmp_path: Path) -> None:
+    with serving(sqlite_url) as worker:
+        until((tmp_path / "gate.reached").exists)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.stdout is not None
+        assert worker.stdout.readline().startswith("Draining")
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait() == -signal.SIGTERM
+
+
+def test_worker_that_dies_is_not_taken_for_serving(tmp_path: Path) -> None:
+    (tmp_path / "dying.py").write_text(
+        "from holdfast import Holdfast\n"
+        "class Dying(Holdfast):\n"
+        "    served = ['x']\n"
+        "    @property\n"
+        "    def serving(self):\n"
+        "        return [self.served.pop()] if self.served else []\n"
+        f"hf = Dying('sqlite:///{tmp_path}/x.db', worker=False)\n"
+    )
+    command = [sys.executable, "-m", "holdfast", "worker", "dying:hf", "--json"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert json.loads(ended.stderr)["error"]["code"] == "worker_died"
+
+
+def test_serving_tells_what_a_holdfast_serves(sqlite_url: str) -> None:
+    hf = Holdfast(sqlite_url, workflows=[greet, fail])
+    assert hf.serving == []
+    with hf:
+        assert hf.serving == ["cli.fail", "cli.greet"]
+    assert hf.serving == []
+    with Holdfast(sqlite_url, workflows=[greet], worker=False) as watcher:
+        assert watcher.serving == []
 
 
 def test_worker_that_has_nothing_to_serve(sqlite_url: str) -> None:
@@ -499,8 +541,9 @@ with open_store(sys.argv[1]) as store:
 """
 
 
-def test_doctor_answers_while_a_frozen_process_holds_the_turn(sqlite_url: str, run: Run, tmp_path: Path) -> None:
-    Samples(sqlite_url, tmp_path)
+def test_doctor_answers_while_a_frozen_process_holds_the_turn(
+    sqlite_url: str, samples_on_sqlite: Samples, run: Run
+) -> None:
     command = [sys.executable, "-c", WRITES_FOR_EVER, sqlite_url]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
         try:

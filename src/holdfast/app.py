@@ -226,11 +226,11 @@ class Holdfast:
     def _tell(self, ended: Sequence[tuple[FlowRun, Ending]]) -> None:
         self._outcomes.tell((run.id, Outcome(ending.status, ending.result, ending.error)) for run, ending in ended)
 
-    def _fenced(self) -> None:
-        """From the lease's thread: the worker's epoch is over."""
+    def _fenced(self, epoch: int) -> None:
+        """From the lease's thread: an epoch of the worker is over."""
         if self._worker and self._loop:
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._worker.fence)
+                self._loop.call_soon_threadsafe(self._worker.fence, epoch)
 
     def holds(self, loop: asyncio.AbstractEventLoop) -> bool:
         """For :class:`~holdfast.flows.starts.Starts`: whether its starts should leave with the worker's next group."""

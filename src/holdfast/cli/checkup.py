@@ -149,5 +149,5 @@ def _flow_problems(found: Health) -> Iterator[Problem]:
         told = f"Halted: {counted(found.halted_count, 'flow')}, first {found.halted[0].id}."
         yield Problem("flows_halted", told, "`holdfast flow show` has the cause; mend it, then `holdfast flow resume`.")
     for name, count in found.unserved.items():
-        told = f"No living worker serves {name}, for which {counted(count, 'flow')} wait."
+        told = f"No living worker serves {name}; waiting for one: {counted(count, 'flow')}."
         yield Problem("flows_unserved", told, "Start one with `holdfast worker module:hf`, of a module that has it.")

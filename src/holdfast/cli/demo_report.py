@@ -145,7 +145,7 @@ def shown(report: Report) -> Iterator[RenderableType]:
             ("at the kill", f"{report.finished_at_kill:,} flows finished, {report.running_at_kill:,} running"),
             ("flows resumed", f"{report.flows_resumed:,}"),
             ("steps in flight", f"{report.steps_in_flight:,} effects at the kill had no record yet"),
-            ("effects repeated", f"{report.effects_repeated:,} (at most the steps in flight)"),
+            ("effects repeated", f"{report.effects_repeated:,} of at most {report.steps_in_flight:,} allowed"),
             ("ran again", f"{report.recorded_steps_run_again:,}: {kept}"),
             ("unfinished", report.unfinished or None),
         ]
@@ -156,7 +156,10 @@ def shown(report: Report) -> Iterator[RenderableType]:
     yield table("module", "lines", rows=[(r.module, f"{r.figure:,.0f}") for r in report.largest], title="Largest")
     yield ""
     if report.holds:
-        yield Text("✓ Killed with SIGKILL midway; everything finished, nothing recorded ran twice.", style="bold green")
+        told = (
+            f"✓ Killed with SIGKILL after {report.finished_at_kill:,} of {report.files:,} flows; all of them finished."
+        )
+        yield Text(told, style="bold green")
     else:
         yield Text("✗ The promise was not kept.", style="bold red")
 

@@ -149,7 +149,7 @@ async def examine(root: str, name: str) -> Module:
     return module
 
 
-hf = Holdfast(workflows=[examine], concurrency=64, threads=4, lease=5.0, max_payload_bytes=MAX_PAYLOAD_BYTES)
+hf = Holdfast(workflows=[examine], concurrency=16, threads=4, lease=5.0, max_payload_bytes=MAX_PAYLOAD_BYTES)
 """What the demo's worker processes serve. The lease is short, so that the second one soon takes over."""
 
 

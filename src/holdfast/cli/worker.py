@@ -54,6 +54,7 @@ def serve(
         while not stop.wait(ALIVE_SECONDS):
             if not hf.serving:
                 raise WorkerDied("The worker ended by itself.")
+        asked.out.say("Draining: running steps end and are recorded; a second signal ends it at once.")
     asked.out.say("Drained.")
 
 

@@ -29,6 +29,7 @@ class Turnstile:
         """Wait for this writer's turn. Blocks for as long as another process holds it."""
         fcntl.flock(self._gate, fcntl.LOCK_EX)
         try:
+            os.pwrite(self._gate, self._pid, 0)
             fcntl.flock(self._turn, fcntl.LOCK_EX)
             os.pwrite(self._turn, self._pid, 0)
         finally:
@@ -44,10 +45,15 @@ class Turnstile:
 
 
 def holder(database: Path) -> int | None:
-    """The pid that has the turn on ``database`` now, or ``None`` when the turn is free."""
-    _, turn = _lock_paths(database)
+    """The pid that keeps writers from ``database`` now: it has the turn, or it stands at the gate and does not take the
+    free turn. ``None`` when they may pass."""
+    gate, turn = _lock_paths(database)
+    return _locked_by(turn) or _locked_by(gate)
+
+
+def _locked_by(path: Path) -> int | None:
     try:
-        fd = os.open(turn, os.O_RDONLY)
+        fd = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:

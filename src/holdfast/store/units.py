@@ -158,7 +158,11 @@ def answer(group: Sequence[Unit]) -> None:
             unit.answer(unit)
         else:
             by_loop.setdefault(unit.loop, []).append(unit)
+    here = asyncio._get_running_loop()
     for loop, units in by_loop.items():
+        if loop is here:
+            _answer_all(units)
+            continue
         try:
             loop.call_soon_threadsafe(_answer_all, units)
         except RuntimeError:  # the loop is closed: nobody is left to hear it
@@ -191,6 +195,12 @@ def wait_for(unit_of: Callable[[Callable[[Unit], None]], None], stuck: Callable[
 async def await_for(unit_of: Callable[[Callable[[Unit], None]], None]) -> Any:
     """Submit through ``unit_of`` and await the answer on the running loop."""
     future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    unit_of(settle_future(future))
+    return await future
+
+
+def settle_future(future: asyncio.Future[Any]) -> Callable[[Unit], None]:
+    """What passes a unit's answer on to ``future``, unless nobody waits for it any more."""
 
     def settle(unit: Unit) -> None:
         if future.done():
@@ -200,5 +210,4 @@ async def await_for(unit_of: Callable[[Callable[[Unit], None]], None]) -> Any:
         else:
             future.set_result(unit.result)
 
-    unit_of(settle)
-    return await future
+    return settle

@@ -63,6 +63,7 @@ class Attempts:
         self._max_bytes = max_bytes
         self._queue: deque[Call] = deque()
         self._relief = False
+        self._resting: asyncio.Future[None] | None = None
         self._runners: set[asyncio.Task[None]] = set()
         self._context = copy_context()
         self._loop = asyncio.get_running_loop()  # the worker's: a flow's own is running when it launches
@@ -71,7 +72,10 @@ class Attempts:
     def launch(self, call: Call) -> None:
         """Queue a call."""
         self._queue.append(call)
-        if not self._relief:
+        if self._resting is not None:
+            if not self._resting.done():
+                self._resting.set_result(None)
+        elif not self._relief:
             self._call_relief()
 
     @property
@@ -87,6 +91,8 @@ class Attempts:
     def close(self) -> None:
         """Let the threads end when their steps do."""
         self._queue.clear()
+        for runner in self._runners:
+            runner.cancel()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _call_relief(self) -> None:
@@ -105,7 +111,11 @@ class Attempts:
     async def _run(self) -> None:
         task = asyncio.current_task()
         assert task is not None
-        while self._queue:
+        while True:
+            if not self._queue:
+                if await self._rest():
+                    continue
+                return
             call = self._queue.popleft()
             if call.abandoned:
                 continue
@@ -125,7 +135,18 @@ class Attempts:
             finally:
                 call.task = None
                 self.active -= 1
+
+    async def _rest(self) -> bool:
+        """Nothing is queued: let what was brought leave, and wait for more, unless another runner waits already."""
         self._reporter.flush()
+        if self._resting is not None:
+            return False
+        self._resting = self._loop.create_future()
+        try:
+            await self._resting
+        finally:
+            self._resting = None
+        return True
 
     def _begin(self, call: Call) -> Strides | None:
         """Take the first stride of an ``async def`` step, here and now; most have no second one."""

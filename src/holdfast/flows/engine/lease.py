@@ -64,11 +64,11 @@ class Lease:
         terms: what to register.
         clock: for stamps; its monotonic time judges expiry.
         freed: called, from the lease's thread, when flows of others were freed.
-        fenced: called, from the lease's thread, when this worker's own epoch turns out to be over.
+        fenced: called, from the lease's thread, with an epoch of this worker that turns out to be over.
     """
 
     def __init__(
-        self, store: Store, terms: Terms, clock: Clock, *, freed: Callable[[], None], fenced: Callable[[], None]
+        self, store: Store, terms: Terms, clock: Clock, *, freed: Callable[[], None], fenced: Callable[[int], None]
     ) -> None:
         self.epoch = 0
         self._store = store
@@ -77,7 +77,7 @@ class Lease:
         self._freed = freed
         self._fenced = fenced
         self._renewed = 0.0
-        self._watch = Watch(clock)
+        self._watch = Watch(clock, terms.seconds / BEATS_PER_LEASE)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="holdfast-lease", daemon=True)
 
@@ -120,8 +120,8 @@ class Lease:
         began, epoch = self._clock.monotonic(), self.epoch
         if self._store.run(lambda tx: _beat(tx, epoch, self._terms), idempotent=True):
             self._renewed = began
-        elif self.epoch == epoch:
-            self._fenced()
+        else:
+            self._fenced(epoch)
         known = self._store.read(lambda tx: [Registered(*row) for row in tx.fetch(_q["unreleased"])])
         expired = self._watch.expired([worker for worker in known if worker.fenced_at is None], besides=epoch)
         for dead in expired:
@@ -151,27 +151,38 @@ class Registered:
 
 
 class Watch:
-    """Judges others' leases by when this process last saw them beat."""
+    """Judges others' leases by how long this process has seen them silent.
 
-    def __init__(self, clock: Clock) -> None:
+    Only time that it spent watching counts: whoever was itself frozen, or held up by the database, has missed beats.
+
+    Args:
+        clock: its monotonic time is used.
+        pace: seconds between two looks, when nothing delays them.
+    """
+
+    def __init__(self, clock: Clock, pace: float) -> None:
         self._clock = clock
-        self._seen: dict[int, tuple[int, float]] = {}
+        self._pace = pace
+        self._looked = clock.monotonic()
+        self._silence: dict[int, tuple[int, float]] = {}
         self._host = host_id()
 
     def expired(self, living: Sequence[Registered], *, besides: int) -> list[Registered]:
         """Those whose lease ran out, or whose process is known to be gone."""
         now = self._clock.monotonic()
-        seen = self._seen
-        self._seen = {
-            worker.epoch: seen[worker.epoch]
-            if worker.epoch in seen and seen[worker.epoch][0] == worker.beat
-            else (worker.beat, now)
+        watched = min(now - self._looked, 2 * self._pace)
+        self._looked = now
+        known = self._silence
+        self._silence = {
+            worker.epoch: (worker.beat, known[worker.epoch][1] + watched)
+            if worker.epoch in known and known[worker.epoch][0] == worker.beat
+            else (worker.beat, 0.0)
             for worker in living
         }
-        return [worker for worker in living if worker.epoch != besides and self._is_over(worker, now)]
+        return [worker for worker in living if worker.epoch != besides and self._is_over(worker)]
 
-    def _is_over(self, worker: Registered, now: float) -> bool:
-        if now - self._seen[worker.epoch][1] > worker.lease_seconds:
+    def _is_over(self, worker: Registered) -> bool:
+        if self._silence[worker.epoch][1] > worker.lease_seconds:
             return True
         return worker.host == self._host and not process_exists(worker.pid)
 

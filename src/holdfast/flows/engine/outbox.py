@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Generic, TypeVar
+
+from holdfast.errors import StoreError
 
 T = TypeVar("T")
 R = TypeVar("R")
 MAX_GROUP = 1000
+RETRY_SECONDS = 0.25
+
+log = logging.getLogger("holdfast.flows")
 
 
 class Outbox(Generic[T, R]):
     """Items for the store, sent in groups, one group at a time and in order.
 
     A group leaves with a :meth:`flush`. While one is on its way flushes are ignored: whoever takes its answer
-    flushes again, when what the answer set in motion has joined what waited.
+    flushes again, when what the answer set in motion has joined what waited. What the store cannot do now (no server,
+    no space) is tried again until it can.
 
     Args:
-        write: makes a group durable; what it raises ends :meth:`run`.
-        written: takes a group and what ``write`` returned; must flush.
+        write: hands a group to the store.
+        written: takes a group and the store's answer; must flush.
+        failed: takes any error but ``StoreError``; the group is given up.
     """
 
     def __init__(
-        self, write: Callable[[list[T]], Awaitable[R]], written: Callable[[list[T], R], Awaitable[None]]
+        self,
+        write: Callable[[list[T]], asyncio.Future[R]],
+        written: Callable[[list[T], R], None],
+        failed: Callable[[BaseException], None],
     ) -> None:
         self._write = write
         self._written = written
+        self._failed = failed
         self._items: list[T] = []
         self._writing = False
-        self._due = False
-        self._wake: asyncio.Future[None] | None = None
 
     def put(self, item: T) -> None:
         """Add an item; it leaves with the next group."""
@@ -39,9 +50,9 @@ class Outbox(Generic[T, R]):
     def flush(self) -> None:
         """Let what waits leave."""
         if self._items and not self._writing:
-            self._due = True
-            if self._wake is not None and not self._wake.done():
-                self._wake.set_result(None)
+            group, self._items = self._items[:MAX_GROUP], self._items[MAX_GROUP:]
+            self._writing = True
+            self._send(group)
 
     @property
     def empty(self) -> bool:
@@ -52,17 +63,17 @@ class Outbox(Generic[T, R]):
         """Drop what waits."""
         self._items = []
 
-    async def run(self) -> None:
-        """Send for ever."""
-        loop = asyncio.get_running_loop()
-        while True:
-            while not (self._due and self._items):
-                self._wake = loop.create_future()
-                await self._wake
-            group, self._items = self._items[:MAX_GROUP], self._items[MAX_GROUP:]
-            self._writing = True
-            try:
-                result = await self._write(group)
-            finally:
-                self._writing = self._due = False
-            await self._written(group, result)
+    def _send(self, group: list[T]) -> None:
+        self._write(group).add_done_callback(partial(self._answered, group))
+
+    def _answered(self, group: list[T], answer: asyncio.Future[R]) -> None:
+        error = None if answer.cancelled() else answer.exception()
+        if isinstance(error, StoreError):
+            log.warning("the store cannot take %d writes now, trying again: %s", len(group), error)
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._send, group)
+            return
+        self._writing = False
+        if error is not None:
+            self._failed(error)
+        elif not answer.cancelled():
+            self._written(group, answer.result())

@@ -6,6 +6,7 @@ process that never opens the store.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -83,7 +84,8 @@ class Ending(NamedTuple):
 
 class EnginePort(Protocol):
     """All that the engine asks of the store. Every write proves that ``epoch`` is alive, inside its own
-    statement and under a lock on the worker's row (FL-11).
+    statement and under a lock on the worker's row (FL-11). What is written in groups returns a future rather than a
+    coroutine: the group is on its way when the call returns.
 
     Raises, in every method:
         LeaseLost: the epoch was fenced; nothing was written.
@@ -99,15 +101,15 @@ class EnginePort(Protocol):
         """When the next unleased flow is due, in micros."""
         ...
 
-    async def append(self, epoch: int, records: Sequence[Record]) -> None:
+    def append(self, epoch: int, records: Sequence[Record]) -> asyncio.Future[None]:
         """Record completed calls, all or none (FL-10). Repeating it after a lost answer does no harm."""
         ...
 
-    async def finish(self, epoch: int, endings: Sequence[Ending]) -> Mapping[int, str]:
+    def finish(self, epoch: int, endings: Sequence[Ending]) -> asyncio.Future[Mapping[int, str]]:
         """End flows; returns the status each of them has now: ``cancelled`` wins over what was asked (FL-13)."""
         ...
 
-    async def park(self, epoch: int, due: Sequence[tuple[int, int | None]]) -> None:
+    def park(self, epoch: int, due: Sequence[tuple[int, int | None]]) -> asyncio.Future[None]:
         """Give flows back that wait for nothing before their due time (FL-17)."""
         ...
 

@@ -108,11 +108,13 @@ class FlowRun:
         claimed: the flow with its history.
         workflow: its code.
         launcher: who runs its calls.
+        epoch: under which it was leased; all that is written for it proves this one alive.
     """
 
-    def __init__(self, claimed: Claimed, workflow: Workflow[..., Any], launcher: Launcher) -> None:
+    def __init__(self, claimed: Claimed, workflow: Workflow[..., Any], launcher: Launcher, epoch: int) -> None:
         self.num = claimed.num
         self.id = claimed.id
+        self.epoch = epoch
         self.attempt = claimed.attempt
         self.suspect = claimed.crashes >= SUSPECT_CRASHES
         self.workflow = workflow

@@ -10,10 +10,11 @@ from operator import itemgetter
 from typing import TypeVar
 
 from holdfast.flows.engine.port import SUSPECT_CRASHES, Claimed, Ending, Record
+from holdfast.errors import StoreError
 from holdfast.flows.errors import DuplicateStep, LeaseLost
 from holdfast.ids import new_id
 from holdfast.store import Store, Transaction, Unit, load_queries
-from holdfast.store.units import await_for
+from holdfast.store.units import settle_future
 
 R = TypeVar("R")
 _q = load_queries("holdfast.flows.engine")
@@ -44,25 +45,25 @@ class SqlEnginePort:
 
         return await self._store.aread(work)
 
-    async def append(self, epoch: int, records: Sequence[Record]) -> None:
-        await self._statement(lambda tx: append(tx, epoch, records))
+    def append(self, epoch: int, records: Sequence[Record]) -> asyncio.Future[None]:
+        return self._statement(lambda tx: append(tx, epoch, records))
 
-    async def finish(self, epoch: int, endings: Sequence[Ending]) -> Mapping[int, str]:
-        def work(tx: Transaction) -> dict[int, str]:
+    def finish(self, epoch: int, endings: Sequence[Ending]) -> asyncio.Future[Mapping[int, str]]:
+        def work(tx: Transaction) -> Mapping[int, str]:
             ended: dict[int, str] = dict(tx.fetch(_q["finish"], {"epoch": epoch}, rows=endings))
             if len(ended) < len(endings):
                 _check_alive(tx, epoch)
                 ended |= dict(tx.fetch(_q["ended"], rows=[(ending.flow,) for ending in endings]))
             return ended
 
-        return await self._statement(work)
+        return self._statement(work)
 
-    async def park(self, epoch: int, due: Sequence[tuple[int, int | None]]) -> None:
+    def park(self, epoch: int, due: Sequence[tuple[int, int | None]]) -> asyncio.Future[None]:
         def work(tx: Transaction) -> None:
             if tx.execute(_q["park"], {"epoch": epoch, "now": tx.clock.micros()}, rows=due) < len(due):
                 _check_alive(tx, epoch)
 
-        await self._statement(work)
+        return self._statement(work)
 
     async def halt(self, epoch: int, flow: int, error: str) -> None:
         def work(tx: Transaction) -> None:
@@ -87,14 +88,15 @@ class SqlEnginePort:
 
         return await self._store.arun(unit)
 
-    async def _statement(self, work: Callable[[Transaction], R]) -> R:
+    def _statement(self, work: Callable[[Transaction], R]) -> asyncio.Future[R]:
         """One statement that may commit by itself: a worker frozen at any instant holds nothing up."""
         loop = asyncio.get_running_loop()
-
-        def submit(answer: Callable[[Unit], None]) -> None:
-            self._store.submit(Unit(work, answer, loop=loop, idempotent=True, statement=True))
-
-        return await await_for(submit)  # type: ignore[no-any-return]
+        future: asyncio.Future[R] = loop.create_future()
+        try:
+            self._store.submit(Unit(work, settle_future(future), loop=loop, idempotent=True, statement=True))
+        except StoreError as error:
+            future.set_exception(error)
+        return future
 
 
 def append(tx: Transaction, epoch: int, records: Sequence[Record]) -> None:

@@ -11,7 +11,7 @@ import contextlib
 import heapq
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
@@ -99,9 +99,11 @@ class Worker:
         self._ended = ended
         self._flushed = flushed
         self._attempts = Attempts(self, clock, options.max_payload_bytes, options.threads)
-        self._records: Outbox[Outgoing, bool] = Outbox(self._append, self._appended)
-        self._endings: Outbox[tuple[FlowRun, Ending], Mapping[int, str]] = Outbox(self._finish, self._finished)
-        self._parks: Outbox[tuple[FlowRun, int], list[FlowRun]] = Outbox(self._park, self._parked)
+        self._records: Outbox[Outgoing, None] = Outbox(self._append, self._appended, self._refused)
+        self._endings: Outbox[tuple[FlowRun, Ending], Mapping[int, str]] = Outbox(
+            self._finish, self._finished, self._refused
+        )
+        self._parks: Outbox[tuple[FlowRun, int], None] = Outbox(self._park, self._parked, self._refused)
         self._leaving: set[int] = set()
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._ticket = count()
@@ -113,6 +115,7 @@ class Worker:
         self._look = True
         self._draining = False
         self._lost = asyncio.Event()
+        self._broken: asyncio.Future[None] = self._loop.create_future()
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- its life ---------------------------------------------------------------------------------------------
@@ -121,15 +124,12 @@ class Worker:
         """Work until cancelled; then drain (FL-11): let running steps end, record them, free the flows."""
         await self._lease.acquire()
         self._lease.start()
-        tasks = [
-            asyncio.create_task(task)
-            for task in (self._records.run(), self._endings.run(), self._parks.run(), self._renew(), self._claim())
-        ]
+        tasks = [asyncio.create_task(task) for task in (self._renew(), self._claim())]
         unsubscribe = self._clock.subscribe(self.wake_threadsafe(self._loop))
         started()
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            for task in tasks:
+            await asyncio.wait([*tasks, self._broken], return_when=asyncio.FIRST_EXCEPTION)
+            for task in [*tasks, self._broken]:
                 if task.done():
                     task.result()
         finally:
@@ -144,9 +144,10 @@ class Worker:
                 if self._alarm:
                     self._alarm.cancel()
 
-    def fence(self) -> None:
-        """This worker's epoch is over: begin a new one."""
-        self._lost.set()
+    def fence(self, epoch: int) -> None:
+        """An epoch of this worker is over: begin a new one, unless that has happened."""
+        if epoch == self._lease.epoch:
+            self._lost.set()
 
     def wake(self) -> None:
         """Something may be due; look."""
@@ -238,8 +239,8 @@ class Worker:
                     await self._cancel_requested()
                     if await self._claim_some():
                         continue
-            except LeaseLost:
-                self._lost.set()
+            except LeaseLost as error:
+                self.fence(error.epoch)
             except StoreError as error:
                 log.warning("the store cannot be asked for work now: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
@@ -272,7 +273,7 @@ class Worker:
     def _begin(self, claimed: Claimed) -> None:
         workflow = self._registry.get(claimed.workflow_type)
         assert workflow is not None
-        run = FlowRun(claimed, workflow, self)
+        run = FlowRun(claimed, workflow, self, self._lease.epoch)
         self.resident[run.num] = run
         try:
             run.begin()
@@ -392,9 +393,9 @@ class Worker:
         run.transacting, call.recorded, run.unwritten = True, True, 1
         record = None
         try:
-            record = await self._persist(lambda: self._port.transact(self._lease.epoch, work))
-        except LeaseLost:
-            self._lost.set()
+            record = await self._persist(lambda: self._port.transact(run.epoch, work))
+        except LeaseLost as error:
+            self.fence(error.epoch)
         except BaseException:
             call.recorded = False
             raise
@@ -418,40 +419,35 @@ class Worker:
         run.unwritten += 1
         self._records.put((run, call, record, value))
 
-    async def _fenced(self, work: Callable[[], Awaitable[T]], otherwise: T) -> T:
-        """Write, as soon as the store can; ``otherwise`` when the lease was lost."""
-        try:
-            return await self._persist(work)
-        except LeaseLost:
-            self._lost.set()
-            return otherwise
-
-    async def _append(self, group: list[Outgoing]) -> bool:
-        records = [item[2] for item in group if item[2] is not None and not item[0].evicted]
-
-        async def append() -> bool:
-            if records:
-                await self._port.append(self._lease.epoch, records)
-            return True
-
-        return await self._fenced(append, otherwise=False)
-
-    async def _appended(self, group: list[Outgoing], done: bool) -> None:
-        if not done:
+    def _refused(self, error: BaseException) -> None:
+        """A group was not written: the lease was lost, or something is wrong with the engine itself."""
+        if isinstance(error, LeaseLost):
+            self.fence(error.epoch)
             self._flushed()
-            return
+        elif not self._broken.done():
+            self._broken.set_exception(error)
+
+    def _append(self, group: list[Outgoing]) -> asyncio.Future[None]:
+        records = [record for run, _, record, _ in group if record is not None and not run.evicted]
+        return self._port.append(group[0][0].epoch, records)
+
+    def _appended(self, group: list[Outgoing], answer: None) -> None:
         with excursion():
             for run, call, record, value in group:
                 run.unwritten -= 1
-                if record is not None and not run.evicted:
+                if record is None:
+                    self._spawn(self._write_halt(run, value))
+                elif not run.evicted:
                     self._hand_over(run, call, record, value)
                 run.notify_written()
-        for run, _, record, value in group:
-            if record is None:
-                await self._write_halt(run, value)
         self._flush_soon()
         if self._quiet():
             self._arm()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _flush_soon(self) -> None:
         """Flush now, unless steps that are about to run will."""
@@ -486,17 +482,11 @@ class Worker:
             self._leaving.add(run.num)
             self._parks.put((run, due))
 
-    async def _park(self, group: list[tuple[FlowRun, int]]) -> list[FlowRun]:
-        leaving = {run: due for run, due in group if not run.evicted}
+    def _park(self, group: list[tuple[FlowRun, int]]) -> asyncio.Future[None]:
+        return self._port.park(group[0][0].epoch, [(run.num, due) for run, due in group if not run.evicted])
 
-        async def park() -> list[FlowRun]:
-            await self._port.park(self._lease.epoch, [(run.num, due) for run, due in leaving.items()])
-            return list(leaving)
-
-        return await self._fenced(park, otherwise=[])
-
-    async def _parked(self, group: list[tuple[FlowRun, int]], parked: list[FlowRun]) -> None:
-        for run in parked:
+    def _parked(self, group: list[tuple[FlowRun, int]], answer: None) -> None:
+        for run, _ in group:
             self._drop(run)
         self._wake.set()
         self._flush_soon()
@@ -512,11 +502,10 @@ class Worker:
         run.evict()
         self._endings.put((run, ending))
 
-    async def _finish(self, group: list[tuple[FlowRun, Ending]]) -> Mapping[int, str]:
-        endings = [ending for _, ending in group]
-        return await self._fenced(lambda: self._port.finish(self._lease.epoch, endings), otherwise={})
+    def _finish(self, group: list[tuple[FlowRun, Ending]]) -> asyncio.Future[Mapping[int, str]]:
+        return self._port.finish(group[0][0].epoch, [ending for _, ending in group])
 
-    async def _finished(self, group: list[tuple[FlowRun, Ending]], now: Mapping[int, str]) -> None:
+    def _finished(self, group: list[tuple[FlowRun, Ending]], now: Mapping[int, str]) -> None:
         ended = [(run, ending._replace(status=now[run.num])) for run, ending in group if run.num in now]
         full = len(self.resident) >= self._options.concurrency
         for run, _ in ended:
@@ -536,12 +525,10 @@ class Worker:
 
     async def _write_halt(self, run: FlowRun, error: HoldfastError) -> None:
         reason = codec.encode(describe(error))
-
-        async def halt() -> bool:
-            await self._port.halt(self._lease.epoch, run.num, reason)
-            return True
-
-        if not await self._fenced(halt, otherwise=False):
+        try:
+            await self._persist(lambda: self._port.halt(run.epoch, run.num, reason))
+        except LeaseLost as error:
+            self.fence(error.epoch)
             return
         self.resident.pop(run.num, None)
         self._leaving.discard(run.num)
