@@ -12,7 +12,6 @@ import re
 import struct
 import threading
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -129,20 +128,22 @@ class _Session:
 
     async def run(self) -> None:
         """Until either side ends, or the connection is cut."""
-        with suppress(OSError):  # the client sees what it would see without a proxy: a connection that breaks off
+        try:
             from_server, to_server = await self._proxy.connect()
-            pumps = [
-                asyncio.ensure_future(self._requests(to_server)),
-                asyncio.ensure_future(self._answers(from_server)),
-            ]
-            try:
-                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for pump in pumps:
-                    pump.cancel()
-                await asyncio.gather(*pumps, return_exceptions=True)
-                await _close(to_server)
-        await _close(self._writer)
+        except OSError:
+            return self._writer.close()
+        pumps = [
+            asyncio.ensure_future(self._requests(to_server)),
+            asyncio.ensure_future(self._answers(from_server)),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            to_server.close()
+            self._writer.close()
+            await asyncio.gather(*pumps, to_server.wait_closed(), self._writer.wait_closed(), return_exceptions=True)
 
     async def _requests(self, server: asyncio.StreamWriter) -> None:
         """Forward what the client says, a request at a time."""
@@ -208,9 +209,3 @@ async def _message(reader: asyncio.StreamReader) -> tuple[bytes, bytes, bytes]:
     (length,) = struct.unpack("!I", head[1:])
     body = await reader.readexactly(length - 4)
     return head[:1], head + body, body
-
-
-async def _close(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()

@@ -1,4 +1,4 @@
-"""FL-10 on PostgreSQL: connections cut at the moment of commit, a server that is killed: callers see a delay at most."""
+"""FL-10 on PostgreSQL: connections cut at the moment of commit, a server killed: callers see a delay at most."""
 
 from __future__ import annotations
 

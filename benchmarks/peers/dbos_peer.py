@@ -10,8 +10,8 @@ What follows its documentation:
 What it leaves open:
 
 * ``sys_db_pool_size``: fewer connections than its default of 20 run faster when one process drives them;
-* SQLite: its connections keep the driver's ``synchronous=FULL`` and the file's default journal mode, about which its docs
-  say nothing. (A file made WAL beforehand gives it about a third more.)
+* SQLite: its connections keep the driver's ``synchronous=FULL`` and the file's default journal mode, about which its
+  docs say nothing. (A file made WAL beforehand gives it about a third more.)
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ _MICROSECOND = timedelta(microseconds=1)
 class VirtualClock:
     """A :class:`holdfast.clock.Clock` whose date stands still until it is moved. Safe to use from any thread.
 
-    ``advance`` and ``jump`` move the date alone, as if everybody had been alive all along: timers fall due, workers keep
-    their leases. ``lapse`` moves monotonic time as well, as if this process had been frozen for that span: its leases
-    are in doubt (FL-11). With ``auto`` the clock jumps by itself: whoever has nothing left to do but wait for a moment
+    ``advance`` and ``jump`` move the date alone, as if everybody had been alive all along: timers fall due, workers
+    keep their leases. ``lapse`` moves monotonic time as well, as if this process had been frozen for that span: its
+    leases are in doubt (FL-11). With ``auto`` the clock jumps by itself: whoever has nothing left to do but wait for a moment
     finds that the moment has come.
 
     Args:

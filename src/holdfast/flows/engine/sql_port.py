@@ -9,8 +9,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TypeVar
 
-from holdfast.flows.engine.port import SUSPECT_CRASHES, Claimed, Ending, Record
 from holdfast.errors import StoreError
+from holdfast.flows.engine.port import SUSPECT_CRASHES, Claimed, Ending, Record
 from holdfast.flows.errors import DuplicateStep, LeaseLost
 from holdfast.ids import new_id
 from holdfast.store import Store, Transaction, Unit, load_queries
