@@ -32,6 +32,7 @@ class Start:
         key: the caller's idempotency key within the workflow type, if any.
         args: canonical JSON object.
         digest: of ``args``.
+        seed: of the flow's chance, and the mark of a row that this very request inserted.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Start:
     goal: str
     args: str
     digest: int
+    seed: int
 
 
 def make_start(
@@ -53,7 +55,7 @@ def make_start(
     if key is not None and (not key or len(key) > MAX_KEY or not key.isprintable()):
         raise InvalidId(f"{key!r} cannot be a key.", remedy=f"Use 1 to {MAX_KEY} printable characters.")
     flow_id = new_id() if id is None else parse_id(id)
-    return Start(str(flow_id), id is not None, key, workflow_type, owner, goal, args, digest)
+    return Start(str(flow_id), id is not None, key, workflow_type, owner, goal, args, digest, secrets.randbits(63))
 
 
 class Starts:
@@ -160,7 +162,8 @@ def insert_flows(
 ) -> Started:
     """Insert flows that do not exist yet (FL-18).
 
-    Doing it again does no harm: the same id or key with the same workflow and arguments is the same flow.
+    Doing it again does no harm: the same id or key with the same workflow and arguments is the same flow, and what an
+    attempt leased whose answer was lost is found by its seed.
 
     Args:
         starts: the requests.
@@ -168,7 +171,7 @@ def insert_flows(
     """
     now = tx.clock.micros()
     rows = [
-        (s.id, s.key, s.workflow_type, s.owner, s.goal, now, secrets.randbits(63), s.args, s.digest, take)
+        (s.id, s.key, s.workflow_type, s.owner, s.goal, now, s.seed, s.args, s.digest, take)
         for s, take in zip(starts, adopted or [False] * len(starts), strict=True)
     ]
     inserted = {row[0]: row for row in tx.fetch(_q["insert_flows"], {"epoch": epoch}, rows=rows)}
@@ -182,24 +185,43 @@ def insert_flows(
     if not missing and not repeats:
         return Started([start.id for start in starts], leased)
     looked_up = [(s.id, s.key, s.workflow_type) for s in starts]
-    standing = [(row[0], row[1], (row[2], row[3])) for row in tx.fetch(_q["standing"], rows=looked_up)]
-    by_id = {flow_id: (flow_id, what) for flow_id, _, what in standing}
-    by_key = {(key, what[0]): (flow_id, what) for flow_id, key, what in standing if key is not None}
+    standing = [Standing(*row) for row in tx.fetch(_q["standing"], rows=looked_up)]
+    by_id = {flow.id: flow for flow in standing}
+    by_key = {(flow.key, flow.workflow_type): flow for flow in standing if flow.key is not None}
+    leased += [
+        Claimed(f.num, f.id, s.workflow_type, s.args, 1, s.seed, f.started_at, bool(f.cancel_requested), 1, 0, ())
+        for s in starts
+        if s.id not in inserted and (f := by_id.get(s.id)) and (f.seed, f.epoch) == (s.seed, epoch)
+    ]
     outcomes = [_identify(start, by_id, by_key) for start in starts]
     return Started(outcomes, leased)
 
 
-Standing = tuple[str, tuple[str, int]]
+class Standing(NamedTuple):
+    """A flow that is there."""
+
+    id: str
+    key: str | None
+    workflow_type: str
+    digest: int
+    num: int
+    seed: int
+    epoch: int | None
+    started_at: int
+    cancel_requested: bool
 
 
 def _identify(start: Start, by_id: dict[str, Standing], by_key: dict[tuple[str, str], Standing]) -> str | FlowExists:
-    same = (start.workflow_type, start.digest)
     found = by_id.get(start.id)
     keyed = by_key.get((start.key, start.workflow_type)) if start.key else None
-    if found and found[1] != same:
-        return FlowExists(f"The flow {start.id} was started as {found[1][0]}, or with other arguments.")
-    if keyed and (keyed[1] != same or (start.named and keyed[0] != start.id)):
-        return FlowExists(f"The key {start.key!r} belongs to the flow {keyed[0]}, started otherwise.")
+    if found and not _is_same(found, start):
+        return FlowExists(f"The flow {start.id} was started as {found.workflow_type}, or with other arguments.")
+    if keyed and (not _is_same(keyed, start) or (start.named and keyed.id != start.id)):
+        return FlowExists(f"The key {start.key!r} belongs to the flow {keyed.id}, started otherwise.")
     standing = keyed or found
     assert standing is not None
-    return standing[0]
+    return standing.id
+
+
+def _is_same(flow: Standing, start: Start) -> bool:
+    return (flow.workflow_type, flow.digest) == (start.workflow_type, start.digest)

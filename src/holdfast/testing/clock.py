@@ -18,8 +18,8 @@ class VirtualClock:
 
     ``advance`` and ``jump`` move the date alone, as if everybody had been alive all along: timers fall due, workers
     keep their leases. ``lapse`` moves monotonic time as well, as if this process had been frozen for that span: its
-    leases are in doubt (FL-11). With ``auto`` the clock jumps by itself: whoever has nothing left to do but wait for a moment
-    finds that the moment has come.
+    leases are in doubt (FL-11). With ``auto`` the clock jumps by itself: whoever has nothing left to do but wait for
+    a moment finds that the moment has come.
 
     Args:
         start: the first moment; with a time zone.

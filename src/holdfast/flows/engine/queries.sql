@@ -214,12 +214,14 @@ fence AS MATERIALIZED (SELECT epoch FROM workers WHERE epoch = :epoch AND fenced
 
 -- name: standing
 WITH r AS (@rows(id text, key text, workflow_type text))
-SELECT f.id, f.key, f.workflow_type, f.args_digest FROM r JOIN flows f
+SELECT f.id, f.key, f.workflow_type, f.args_digest, f.num, f.seed, f.epoch, f.started_at, f.cancel_requested
+FROM r JOIN flows f
     ON f.id = r.id OR (f.key = r.key AND f.workflow_type = r.workflow_type)
 
 -- name: standing [postgres]
 WITH r AS (@rows(id uuid, key text, workflow_type text))
-SELECT f.id, f.key, f.workflow_type, f.args_digest FROM r JOIN flows f
+SELECT f.id, f.key, f.workflow_type, f.args_digest, f.num, f.seed, f.epoch, f.started_at, f.cancel_requested
+FROM r JOIN flows f
     ON f.id = r.id OR (f.key = r.key AND f.workflow_type = r.workflow_type)
 
 -- name: outcomes
