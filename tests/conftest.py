@@ -14,6 +14,7 @@ import pytest
 from psycopg import sql
 
 from holdfast.ids import new_id
+from tests.cli_kit import run, samples, samples_on_sqlite, url  # noqa: F401 (fixtures)
 
 KINDS = ("sqlite", "memory", "postgres")
 

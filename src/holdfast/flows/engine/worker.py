@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
 import logging
-import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any, TypeVar
 
 from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, Clock
 from holdfast.errors import HoldfastError, InvalidInput, StoreError
 from holdfast.flows.definitions import Registry
+from holdfast.flows.engine.alarms import Alarms
 from holdfast.flows.engine.attempts import Attempts
+from holdfast.flows.engine.endings import ending_of
 from holdfast.flows.engine.lease import Lease
 from holdfast.flows.engine.loop import excursion
 from holdfast.flows.engine.outbox import Outbox
 from holdfast.flows.engine.port import Claimed, Ending, EnginePort, Record
 from holdfast.flows.engine.run import Call, FlowRun, cancel_record, outcome
 from holdfast.flows.errors import ForeignAwait, HaltingError, LeaseLost
-from holdfast.flows.model import FlowStatus, StepStatus, describe
+from holdfast.flows.model import StepStatus, describe
 from holdfast.flows.starts import Start
 from holdfast.store import Transaction
 
@@ -38,7 +37,6 @@ BEGIN_SLICE = 32
 POLL_SECONDS = 1.0
 RETRY_SECONDS = 0.25
 HOLD_SECONDS = 0.02
-_TRACE_LINES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +103,8 @@ class Worker:
         )
         self._parks: Outbox[tuple[FlowRun, int], None] = Outbox(self._park, self._parked, self._refused)
         self._leaving: set[int] = set()
-        self._timers: list[tuple[int, int, Callable[[], None]]] = []
-        self._ticket = count()
+        self._alarms = Alarms(clock, quiet=self._quiet, rang=self.flush)
         self._loop = asyncio.get_running_loop()  # a flow's own is running when it launches
-        self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_at = 0
-        self._next_due: int | None = None
         self._wake = asyncio.Event()
         self._look = True
         self._draining = False
@@ -141,8 +135,7 @@ class Worker:
                 for task in [*tasks, *self._tasks]:
                     task.cancel()
                 self._attempts.close()
-                if self._alarm:
-                    self._alarm.cancel()
+                self._alarms.clear()
 
     def fence(self, epoch: int) -> None:
         """An epoch of this worker is over: begin a new one, unless that has happened."""
@@ -211,7 +204,7 @@ class Worker:
             self._drop(run)
         for outbox in (self._records, self._endings, self._parks):
             outbox.clear()
-        self._timers.clear()
+        self._alarms.clear()
 
     def _drop(self, run: FlowRun) -> None:
         """Let a flow leave memory."""
@@ -244,7 +237,7 @@ class Worker:
             except StoreError as error:
                 log.warning("the store cannot be asked for work now: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
-            self._arm()
+            self._alarms.arm()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
 
@@ -253,7 +246,7 @@ class Worker:
         types = self._registry.names()
         room = min(CLAIM, self._options.concurrency - len(self.resident))
         if room <= 0 or not types:
-            self._next_due = None
+            self._alarms.look_at(None, self._wake.set)
             return False
         epoch = self._lease.epoch
         suspect = not any(run.suspect for run in self.resident.values())
@@ -267,7 +260,7 @@ class Worker:
                 self._flush_soon()
                 await asyncio.sleep(0)
         self._flush_soon()
-        self._next_due = None if claimed else await self._port.next_due(types)
+        self._alarms.look_at(None if claimed else await self._port.next_due(types), self._wake.set)
         return bool(claimed)
 
     def _begin(self, claimed: Claimed) -> None:
@@ -306,7 +299,7 @@ class Worker:
         if call.handle is None:
             self._attempts.launch(call)
         else:
-            self._at(call.due, lambda: self._fire(call))
+            self._alarms.at(call.due, lambda: self._fire(call))
 
     def abandon(self, call: Call) -> None:
         self._attempts.abandon(call)
@@ -315,35 +308,6 @@ class Worker:
         if not call.abandoned:
             now = self._clock.micros()
             self.completed(call, call.record(StepStatus.SUCCEEDED, None, None, 1, now, now), None)
-
-    def _at(self, micros: int, act: Callable[[], None]) -> None:
-        heapq.heappush(self._timers, (micros, next(self._ticket), act))
-        if not self._alarm or micros < self._alarm_at:
-            self._arm()
-
-    def _arm(self) -> None:
-        """Set the alarm for whatever is due first: a timer in memory, or a flow in the store."""
-        if self._alarm:
-            self._alarm.cancel()
-            self._alarm = None
-        dues = [due for due in (self._timers[0][0] if self._timers else None, self._next_due) if due is not None]
-        if not dues:
-            return
-        self._alarm_at = min(dues)
-        delay = self._clock.delay_until(self._alarm_at, idle=self._quiet())
-        if delay is not None:
-            self._alarm = self._loop.call_later(delay, self._ring)
-
-    def _ring(self) -> None:
-        self._alarm = None
-        now = self._clock.micros()
-        while self._timers and self._timers[0][0] <= now:
-            heapq.heappop(self._timers)[2]()
-        if self._next_due is not None and self._next_due <= now:
-            self._next_due = None
-            self._wake.set()
-        self.flush()
-        self._arm()
 
     # -- what attempts report ---------------------------------------------------------------------------------
 
@@ -379,7 +343,7 @@ class Worker:
 
     async def pause(self, seconds: float) -> None:
         due = self._loop.create_future()
-        self._at(self._clock.micros() + round(seconds * MICROS_PER_SECOND), lambda: _resolve(due))
+        self._alarms.at(self._clock.micros() + round(seconds * MICROS_PER_SECOND), lambda: _resolve(due))
         await due
 
     async def transact(self, call: Call, work: Callable[[Transaction], Record]) -> None:
@@ -442,7 +406,7 @@ class Worker:
                 run.notify_written()
         self._flush_soon()
         if self._quiet():
-            self._arm()
+            self._alarms.arm()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -495,7 +459,7 @@ class Worker:
         """The workflow function is done: write how."""
         self._leaving.add(run.num)
         try:
-            ending = _ending(run, self._clock.micros(), self.max_bytes)
+            ending = ending_of(run, self._clock.micros(), self.max_bytes)
         except (HaltingError, InvalidInput) as error:
             self._halt(run, error)
             return
@@ -538,28 +502,3 @@ class Worker:
 def _resolve(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _ending(run: FlowRun, at: int, max_bytes: int) -> Ending:
-    """How the workflow function ended.
-
-    Raises:
-        HaltingError, InvalidInput: in a way that a change of code mends: the flow is held rather than failed.
-    """
-    if run.main.cancelled():
-        if run.cancelling:
-            return Ending(run.num, FlowStatus.CANCELLED, None, None, at)
-        error: BaseException | None = asyncio.CancelledError("the workflow cancelled itself")
-    else:
-        error = run.main.exception()
-    if error is None:
-        what = f"The result of {run.workflow.name}"
-        result = codec.encode(run.main.result(), what=what, max_bytes=max_bytes)
-        codec.decode(result, run.workflow.signature.result, what=what)
-        return Ending(run.num, FlowStatus.FINISHED, result, None, at)
-    if isinstance(error, HaltingError | InvalidInput):
-        raise error
-    if isinstance(error, RuntimeError) and "attached to a different loop" in str(error):
-        raise ForeignAwait(f"The workflow awaited something of another event loop: {error}.") from error
-    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=-_TRACE_LINES))
-    return Ending(run.num, FlowStatus.FAILED, None, codec.encode(describe(error, trace)), at)

@@ -1,0 +1,40 @@
+"""How a workflow function's end is written down."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+
+from holdfast import codec
+from holdfast.errors import InvalidInput
+from holdfast.flows.engine.port import Ending
+from holdfast.flows.engine.run import FlowRun
+from holdfast.flows.errors import ForeignAwait, HaltingError
+from holdfast.flows.model import FlowStatus, describe
+
+_TRACE_LINES = 20
+
+
+def ending_of(run: FlowRun, at: int, max_bytes: int) -> Ending:
+    """How the workflow function ended.
+
+    Raises:
+        HaltingError, InvalidInput: in a way that a change of code mends: the flow is held rather than failed.
+    """
+    if run.main.cancelled():
+        if run.cancelling:
+            return Ending(run.num, FlowStatus.CANCELLED, None, None, at)
+        error: BaseException | None = asyncio.CancelledError("the workflow cancelled itself")
+    else:
+        error = run.main.exception()
+    if error is None:
+        what = f"The result of {run.workflow.name}"
+        result = codec.encode(run.main.result(), what=what, max_bytes=max_bytes)
+        codec.decode(result, run.workflow.signature.result, what=what)
+        return Ending(run.num, FlowStatus.FINISHED, result, None, at)
+    if isinstance(error, HaltingError | InvalidInput):
+        raise error
+    if isinstance(error, RuntimeError) and "attached to a different loop" in str(error):
+        raise ForeignAwait(f"The workflow awaited something of another event loop: {error}.") from error
+    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=-_TRACE_LINES))
+    return Ending(run.num, FlowStatus.FAILED, None, codec.encode(describe(error, trace)), at)
