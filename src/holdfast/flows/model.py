@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +12,7 @@ from uuid import UUID
 from holdfast.flows.errors import IllegalTransition
 
 T = TypeVar("T")
+_TRACE_FRAMES = 20
 
 
 class FlowStatus(StrEnum):
@@ -168,17 +170,25 @@ class Page(NamedTuple, Generic[T]):
     next: str | None
 
 
-def describe(error: BaseException, trace: str = "") -> dict[str, Any]:
+def describe(error: BaseException, traced: str = "") -> dict[str, Any]:
     """An exception as it is recorded: its qualified name, text and traceback, all JSON."""
     kind = type(error)
     described: dict[str, Any] = {
         "kind": f"{kind.__module__}.{kind.__qualname__}",
         "detail": getattr(error, "message", None) or _text(error),
-        "trace": trace,
+        "trace": traced,
     }
     if remedy := getattr(error, "remedy", None):
         described["remedy"] = str(remedy)
     return {name: _printable(value) for name, value in described.items()}
+
+
+def trace(error: BaseException) -> str:
+    """The last frames of an exception's traceback, as text; empty where it cannot be made."""
+    try:
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=-_TRACE_FRAMES))
+    except Exception:  # formatting calls users' __str__ and CPython's ast, and an outcome must not be lost to either
+        return ""
 
 
 def _text(error: BaseException) -> str:

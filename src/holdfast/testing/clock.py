@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from holdfast.clock import to_datetime, to_micros
+from holdfast.clock import MICROS_PER_SECOND, to_datetime, to_micros
 
 _START = datetime(2030, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -33,7 +33,7 @@ class VirtualClock:
     def __init__(self, start: datetime = _START, *, auto: bool = False) -> None:
         self._lock = threading.Lock()
         self._micros = to_micros(start)
-        self._lapsed = 0.0
+        self._lapsed_micros = 0
         self._auto = auto
         self._subscribers: list[Callable[[], None]] = []
 
@@ -47,7 +47,7 @@ class VirtualClock:
 
     def monotonic(self) -> float:
         """The machine's own, and what :meth:`lapse` added."""
-        return time.monotonic() + self._lapsed
+        return time.monotonic() + self._lapsed_micros / MICROS_PER_SECOND
 
     def advance(self, span: timedelta | float) -> datetime:
         """Move the date by ``span`` (a timedelta or seconds) and tell the subscribers; returns the new moment.
@@ -55,14 +55,7 @@ class VirtualClock:
         Raises:
             ValueError: a negative span; time does not go back.
         """
-        micros = (span if isinstance(span, timedelta) else timedelta(seconds=span)) // _MICROSECOND
-        if micros < 0:
-            raise ValueError(f"a clock cannot be moved by {span}: time does not go back")
-        with self._lock:
-            self._micros += micros
-            moment = to_datetime(self._micros)
-        self._tell()
-        return moment
+        return self._move(_microseconds(span), 0)
 
     def lapse(self, span: timedelta | float) -> datetime:
         """:meth:`advance`, and monotonic time with it.
@@ -70,10 +63,7 @@ class VirtualClock:
         Raises:
             ValueError: a negative span.
         """
-        moment = self.advance(span)
-        with self._lock:
-            self._lapsed += span.total_seconds() if isinstance(span, timedelta) else span
-        return moment
+        return self._move(_microseconds(span), _microseconds(span))
 
     def jump(self, moment: datetime) -> None:
         """Move the date to ``moment``, unless it has passed already, and tell the subscribers.
@@ -101,6 +91,14 @@ class VirtualClock:
 
         return unsubscribe
 
+    def _move(self, micros: int, lapsed: int) -> datetime:
+        with self._lock:
+            self._micros += micros
+            self._lapsed_micros += lapsed
+            moment = to_datetime(self._micros)
+        self._tell()
+        return moment
+
     def _jump(self, micros: int) -> None:
         with self._lock:
             if micros <= self._micros:
@@ -113,3 +111,13 @@ class VirtualClock:
             subscribers = list(self._subscribers)
         for changed in subscribers:
             changed()
+
+
+def _microseconds(span: timedelta | float) -> int:
+    """Raises:
+    ValueError: a negative span.
+    """
+    micros = (span if isinstance(span, timedelta) else timedelta(seconds=span)) // _MICROSECOND
+    if micros < 0:
+        raise ValueError(f"a clock cannot be moved by {span}: time does not go back")
+    return micros

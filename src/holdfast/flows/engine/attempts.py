@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import traceback
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,10 +21,8 @@ from holdfast.errors import HoldfastError, InvalidInput
 from holdfast.flows.definitions import Step, StepContext, step_context
 from holdfast.flows.engine.port import Record
 from holdfast.flows.engine.run import Call, failure, new_tuple, outcome
-from holdfast.flows.model import StepStatus, describe
+from holdfast.flows.model import StepStatus, describe, trace
 from holdfast.store import Transaction
-
-_TRACE_LINES = 20
 
 
 class Reporter(Protocol):
@@ -246,8 +243,7 @@ class Attempts:
             raise _Unrecordable(error) from error
 
     def _fail(self, call: Call, step: Step[..., Any], error: BaseException, tries: int, began: int) -> None:
-        lines = traceback.format_exception(type(error), error, error.__traceback__, limit=-_TRACE_LINES)
-        described = describe(error, "".join(lines))
+        described = describe(error, trace(error))
         if type(error) in step.raises.values() and _rebuilds(step, error):
             described["args"] = list(error.args)
         text = codec.encode(described)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 
 from holdfast import codec
 from holdfast.errors import InvalidInput
 from holdfast.flows.engine.port import Ending
 from holdfast.flows.engine.run import FlowRun
 from holdfast.flows.errors import ForeignAwait, HaltingError
-from holdfast.flows.model import FlowStatus, describe
-
-_TRACE_LINES = 20
+from holdfast.flows.model import FlowStatus, describe, trace
 
 
 def ending_of(run: FlowRun, at: int, max_bytes: int) -> Ending:
@@ -36,5 +33,4 @@ def ending_of(run: FlowRun, at: int, max_bytes: int) -> Ending:
         raise error
     if isinstance(error, RuntimeError) and "attached to a different loop" in str(error):
         raise ForeignAwait(f"The workflow awaited something of another event loop: {error}.") from error
-    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=-_TRACE_LINES))
-    return Ending(run.num, FlowStatus.FAILED, None, codec.encode(describe(error, trace)), at)
+    return Ending(run.num, FlowStatus.FAILED, None, codec.encode(describe(error, trace(error))), at)
