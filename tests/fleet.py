@@ -115,6 +115,7 @@ hf = Holdfast(
     workflows=[chain, rest, frozen_inside, poison, lingering],
     lease=float(os.environ.get(LEASE, "1")),
     concurrency=int(os.environ.get(CONCURRENCY, "8")),
+    drain=3600,
     park_after=86_400,
 )
 """What a fleet's worker processes serve."""
@@ -360,7 +361,9 @@ def audit(client: Holdfast, handles: dict[str, Handle[list[str]]], links: int, e
     faults: list[str] = []
     ended = {str(row[0]): row[1:] for row in rows(client, "SELECT id, status, result, num FROM flows")}
     recorded: dict[int, list[tuple[str, str, int]]] = {}
-    for flow, *told in rows(client, "SELECT flow, run_id, result, epoch FROM steps ORDER BY flow, num"):
+    for flow, *told in rows(
+        client, "SELECT flow, run_id, result, epoch FROM steps WHERE task = 'link' ORDER BY flow, num"
+    ):
         recorded.setdefault(flow, []).append(tuple(told))
     resumed = dict(rows(client, "SELECT flow, count(*) FROM flow_events WHERE kind = 'resumed' GROUP BY flow"))
     for label, handle in handles.items():

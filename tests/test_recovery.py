@@ -19,6 +19,7 @@ from tests.fleet import Effects, WorkerProcess, report, rows, until
 LONG = [pytest.mark.prove, pytest.mark.timeout(3600)]
 LINKS = 4
 MANY = 100_000
+durable = pytest.mark.parametrize("new_store_url", ["sqlite", "postgres"], indirect=True)
 CRASHES = 5
 
 
@@ -40,17 +41,18 @@ def new_effects(before: Counter[str], after: Counter[str], keys: set[str]) -> li
     return [key for key in keys if after[key] > before[key]]
 
 
+@durable
 @pytest.mark.parametrize(("flows", "seconds"), [(300, 2.0), pytest.param(10_000, 20.0, marks=LONG)])
 def test_running_flows_survive_the_kill_of_their_worker(
-    flows: int, seconds: float, durable_url: str, tmp_path: Path
+    flows: int, seconds: float, store_url: str, tmp_path: Path
 ) -> None:
     """All flows are on board when the process dies: some in a step, some between two, some in a durable sleep."""
     ledger = tmp_path / "ledger"
-    handles = asyncio.run(start_all(durable_url, ledger, flows, seconds))
+    handles = asyncio.run(start_all(store_url, ledger, flows, seconds))
     effects = Effects(ledger)
     running = "SELECT count(*) FROM flows WHERE status = 'running'"
-    with Holdfast(durable_url, worker=False) as client:
-        with WorkerProcess(durable_url, tmp_path / "first.log", lease=3.0, concurrency=MANY) as worker:
+    with Holdfast(store_url, worker=False) as client:
+        with WorkerProcess(store_url, tmp_path / "first.log", lease=3.0, concurrency=MANY) as worker:
             until(lambda: rows(client, running) == [(flows,)], "all flows run")
             until(lambda: effects.counts().total() >= flows * (LINKS - 1) * 0.9, "most of them did most of their steps")
             worker.kill()
@@ -58,13 +60,13 @@ def test_running_flows_survive_the_kill_of_their_worker(
         kept, before = recorded(client), Counter(effects.counts())
         in_flight = len(before.keys() - kept)
         killed = time.monotonic()
-        with WorkerProcess(durable_url, tmp_path / "second.log", lease=3.0, concurrency=MANY):
+        with WorkerProcess(store_url, tmp_path / "second.log", lease=3.0, concurrency=MANY):
             until(lambda: not fleet.unfinished(client), "all flows end")
             took = time.monotonic() - killed
         found = fleet.audit(client, handles, LINKS, effects.counts())
         again = new_effects(before, effects.counts(), kept)
     report(
-        case=f"kill -9 with {flows} flows on board, {durable_url.partition(':')[0]}",
+        case=f"kill -9 with {flows} flows on board, {store_url.partition(':')[0]}",
         on_board=on_board,
         steps_recorded_before=len(kept),
         steps_in_flight=in_flight,
@@ -78,18 +80,19 @@ def test_running_flows_survive_the_kill_of_their_worker(
     assert found.repeated <= in_flight
 
 
-def test_what_kills_its_workers_is_failed_as_poison_and_nothing_else_is(durable_url: str, tmp_path: Path) -> None:
+@durable
+def test_what_kills_its_workers_is_failed_as_poison_and_nothing_else_is(store_url: str, tmp_path: Path) -> None:
     ledger, log = tmp_path / "ledger", tmp_path / "workers.log"
     workflows = [fleet.chain, fleet.poison]
-    with Holdfast(durable_url, workflows=workflows, worker=False) as client:
+    with Holdfast(store_url, workflows=workflows, worker=False) as client:
         deadly = client.start(fleet.poison)
         others = {label: client.start(fleet.chain, str(ledger), label, 3, 200) for label in "abcdef"}
         for _ in range(CRASHES):
-            with WorkerProcess(durable_url, log) as worker:
+            with WorkerProcess(store_url, log) as worker:
                 until(lambda worker=worker: not worker.alive, "the flow kills its worker")
                 assert worker.wait() == -9
             assert not deadly.flow().status.terminal
-        with WorkerProcess(durable_url, log) as worker:
+        with WorkerProcess(store_url, log) as worker:
             with pytest.raises(FlowFailed, match=f"{CRASHES} workers in a row") as failed:
                 deadly.result(timeout=60)
             until(lambda: not fleet.unfinished(client), "the others end")
@@ -106,12 +109,13 @@ def events(client: Holdfast, handle: Handle[Any]) -> list[Any]:
     return client.store.read(lambda tx: SqlFlowStore(tx).list_events(handle.id)).items[::-1]
 
 
-def test_sigterm_drains(durable_url: str, tmp_path: Path) -> None:
+@durable
+def test_sigterm_drains(store_url: str, tmp_path: Path) -> None:
     """The running step ends and is recorded; no other begins; the flow is free at once, under no lease."""
     ledger, started, release = tmp_path / "ledger", tmp_path / "started", tmp_path / "release"
-    with Holdfast(durable_url, workflows=[fleet.lingering], worker=False) as client:
+    with Holdfast(store_url, workflows=[fleet.lingering], worker=False) as client:
         handle = client.start(fleet.lingering, str(ledger), str(started), str(release))
-        with WorkerProcess(durable_url, tmp_path / "first.log", lease=30.0) as worker:
+        with WorkerProcess(store_url, tmp_path / "first.log", lease=30.0) as worker:
             until(started.exists, "the step runs")
             worker.ask_to_stop()
             time.sleep(0.3)
@@ -123,6 +127,6 @@ def test_sigterm_drains(durable_url: str, tmp_path: Path) -> None:
         flow = handle.flow()
         assert (flow.status, flow.epoch, flow.crashes) == ("running", None, 0)
         assert flow.due_at is not None
-        with WorkerProcess(durable_url, tmp_path / "second.log", lease=30.0):
+        with WorkerProcess(store_url, tmp_path / "second.log", lease=30.0):
             assert handle.result(timeout=60) == ["lingered", "after/0"]
         assert Effects(ledger).counts() == {f"{handle.id}/link#1@1": 1}

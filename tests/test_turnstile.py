@@ -20,7 +20,7 @@ from holdfast.store import open_store, units
 from holdfast.store.turnstile import holder
 
 PROCESSES = 4
-WRITES = 150
+WRITES = 400
 SHARE = 4
 """The slowest writer gets at least this fraction (one over it) of the fastest one's turns."""
 

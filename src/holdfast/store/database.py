@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Protocol, TypeVar
 
 from holdfast.clock import Clock, SystemClock
+from holdfast.errors import HoldfastError, StoreError
 from holdfast.store.migrate import migrate as migrate_schema
 from holdfast.store.transaction import Transaction
 from holdfast.store.units import Executor, Unit, UnitThreads, await_for, wait_for
@@ -81,9 +82,14 @@ class Store:
             return
         try:
             self.run(migrate_schema, idempotent=True)
-        except BaseException:
+        except BaseException as error:
             self.close()
-            raise
+            if isinstance(error, HoldfastError) or not isinstance(error, Exception):
+                raise
+            raise StoreError(
+                f"The schema cannot be made here: {error}.",
+                remedy="Use another file or schema, or a database user who may create tables.",
+            ) from error
 
     @property
     def url(self) -> str:

@@ -307,9 +307,12 @@ def sqlite_path(text: str) -> Path:
     if "\0" in text:
         raise StorePathUnusable(f"{text!r} holds a NUL character.")
     try:
-        path = Path(text).expanduser().absolute()
-    except RuntimeError as error:
-        raise StorePathUnusable(f"{text} names no path: {error}") from error
+        return _checked(Path(text).expanduser().absolute())
+    except (OSError, RuntimeError) as error:  # too long a name; no home of that user
+        raise StorePathUnusable(f"{text} cannot be a path: {error}.") from error
+
+
+def _checked(path: Path) -> Path:
     if path.is_dir():
         raise StorePathUnusable(f"{path} is a directory.")
     if not path.parent.is_dir():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from typing import Any, Protocol
@@ -159,10 +159,10 @@ class Attempts:
         """Try until the call has an outcome that can be recorded."""
         step = call.step
         assert step is not None
-        while first is None and not self._reporter.may_start():
-            await self._reporter.wait_to_start()
         tries = 0
         while True:
+            while first is None and not self._reporter.may_start():
+                await self._inactive(self._reporter.wait_to_start())
             tries += 1
             try:
                 if step.transactional:
@@ -182,7 +182,15 @@ class Attempts:
             if tries > step.retries:
                 return self._fail(call, step, problem, tries, began)
             first = None
-            await self._reporter.pause(backoff(step, tries))
+            await self._inactive(self._reporter.pause(backoff(step, tries)))
+
+    async def _inactive(self, pause: Awaitable[None]) -> None:
+        """Wait between attempts; a worker that drains does not wait along."""
+        self.active -= 1
+        try:
+            await pause
+        finally:
+            self.active += 1
 
     async def _attempt(self, call: Call, step: Step[..., Any], tries: int) -> Any:
         """One try of a step that was not begun yet."""
