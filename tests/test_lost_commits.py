@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -11,12 +14,37 @@ import pytest
 from holdfast.errors import StoreUnreachable
 from holdfast.ids import new_id
 from holdfast.store import Store, Transaction, open_store
-from tests.wire import Cut, Wire
+from tests.cutting_proxy import MANNERS, CuttingProxy
+
+
+class Wire(CuttingProxy):
+    """Cuts the connection of the next commit, once it is armed.
+
+    Attributes:
+        armed: how to cut it.
+    """
+
+    def __init__(self, url: str, folder: Path) -> None:
+        super().__init__(url, folder, cuts=0)
+        self.armed: str | None = None
+
+    def manner(self) -> str | None:
+        manner, self.armed = self.armed, None
+        if manner:
+            self.made[manner] += 1
+        return manner
 
 
 @pytest.fixture
-def wire(postgres_server: str, postgres_url: str) -> Iterator[Wire]:
-    with Wire(postgres_server, postgres_url.rpartition("schema=")[2]) as wire:
+def folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="hf-"))  # short: the path of a socket has about 100 characters
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def wire(postgres_url: str, folder: Path) -> Iterator[Wire]:
+    with Wire(postgres_url, folder) as wire:
         yield wire
 
 
@@ -39,13 +67,13 @@ def marks(store: Store) -> list[str]:
     return [mark for (mark,) in store.read(lambda tx: tx.fetch("SELECT mark FROM counts"))]
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_commit_that_was_not_answered_is_resolved(wire: Wire, when: Cut) -> None:
+@pytest.mark.parametrize("manner", MANNERS)
+def test_a_commit_that_was_not_answered_is_resolved(wire: Wire, manner: str) -> None:
     with counting(wire.url) as store:
         for turn in range(1, 4):
-            wire.cut(when)
+            wire.armed = manner
             mark = store.run(count)
-            assert wire.cuts == turn, "the connection was never cut"
+            assert wire.made == {manner: turn}, "the connection was not cut"
             found = marks(store)
             assert len(found) == turn, f"{len(found)} marks of {turn} units"
             assert mark in found, "the unit's answer is not what was committed"
@@ -59,7 +87,7 @@ def test_what_was_committed_before_the_cut_is_not_run_again(wire: Wire) -> None:
         return runs[-1]
 
     with counting(wire.url) as store:
-        wire.cut("after")
+        wire.armed = "unheard"
         answer = store.run(work)
         assert runs == [answer] == marks(store)
 
@@ -117,12 +145,13 @@ def test_a_backend_that_is_terminated_in_the_middle_of_a_unit(postgres_url: str)
         assert marks(store) == runs[-1:]
 
 
-def test_a_server_that_is_gone_and_comes_back(wire: Wire) -> None:
-    with counting(wire.url, patience=0.3) as store:
-        wire.disconnect()
+def test_a_server_that_is_gone_and_comes_back(postgres_url: str, folder: Path) -> None:
+    with ExitStack() as stack:
+        with Wire(postgres_url, folder) as wire:
+            store = stack.enter_context(counting(wire.url, patience=0.3))
         with pytest.raises(StoreUnreachable) as caught:
             store.run(count)
         assert caught.value.code == "store_unreachable"
-        wire.connect()
+        stack.enter_context(Wire(postgres_url, folder))
         mark = store.run(count)
         assert marks(store) == [mark]

@@ -72,6 +72,7 @@ def test_running_flows_survive_the_kill_of_their_worker(
         steps_in_flight=in_flight,
         effects_repeated=found.repeated,
         recorded_steps_that_ran_again=len(again),
+        durable_sleep_seconds=seconds,
         seconds_to_finish=round(took, 1),
     )
     assert on_board == flows

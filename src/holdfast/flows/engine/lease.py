@@ -86,9 +86,9 @@ class Lease:
         self._thread.start()
 
     async def acquire(self) -> int:
-        """Begin an epoch."""
-        began = self._clock.monotonic()
-        self.epoch = await self._store.arun(lambda tx: _register(tx, self._terms))
+        """Begin an epoch, and fence the one before it: whatever was leased to it is freed."""
+        began, before = self._clock.monotonic(), self.epoch
+        self.epoch = await self._store.arun(lambda tx: _register(tx, self._terms, before))
         self._renewed = began
         return self.epoch
 
@@ -214,8 +214,9 @@ def _is_zombie(pid: int) -> bool:
     return False
 
 
-def _register(tx: Transaction, terms: Terms) -> int:
+def _register(tx: Transaction, terms: Terms, before: int) -> int:
     now = tx.clock.micros()
+    tx.execute(_q["retire"], {"epoch": before, "now": now})
     prune_keys(tx)
     tx.execute(_q["prune_workers"], {"before": now - KEPT_DAYS * 86_400 * MICROS_PER_SECOND})
     values = {

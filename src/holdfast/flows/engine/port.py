@@ -121,6 +121,7 @@ class EnginePort(Protocol):
         """Which of this worker's flows somebody wants to end."""
         ...
 
-    async def transact(self, epoch: int, work: Callable[[Transaction], Record]) -> Record:
-        """Run a transactional step: its effect and its record commit together (FL-10)."""
+    async def transact(self, epoch: int, flow: int, run_id: str, work: Callable[[Transaction], Record]) -> Record:
+        """Run a transactional step: its effect and its record commit together (FL-10). When an earlier attempt was
+        committed after all, its record comes back and ``work`` is not run."""
         ...

@@ -115,6 +115,10 @@ WITH r AS (@rows(flow bigint))
 SELECT s.flow, s.run_id, s.task, s.status, s.attempt, s.digest, s.result, s.error, s.created_at, s.updated_at
 FROM r JOIN steps s ON s.flow = r.flow WHERE s.runtime = 'managed' ORDER BY s.flow, s.num
 
+-- name: recorded
+SELECT flow, run_id, task, status, attempt, digest, result, error, created_at, updated_at FROM steps
+WHERE flow = :flow AND run_id = :run_id
+
 -- name: cancelling
 SELECT num FROM flows WHERE epoch = :epoch AND cancel_requested
 

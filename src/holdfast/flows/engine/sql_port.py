@@ -79,9 +79,12 @@ class SqlEnginePort:
     async def cancelling(self, epoch: int) -> list[int]:
         return await self._store.aread(lambda tx: [row[0] for row in tx.fetch(_q["cancelling"], {"epoch": epoch})])
 
-    async def transact(self, epoch: int, work: Callable[[Transaction], Record]) -> Record:
+    async def transact(self, epoch: int, flow: int, run_id: str, work: Callable[[Transaction], Record]) -> Record:
         def unit(tx: Transaction) -> Record:
             _check_alive(tx, epoch)
+            row = tx.fetch_one(_q["recorded"], {"flow": flow, "run_id": run_id})
+            if row is not None:
+                return Record(*row)
             record = work(tx)
             append(tx, epoch, [record])
             return record

@@ -264,6 +264,8 @@ class Worker:
         return bool(claimed)
 
     def _begin(self, claimed: Claimed) -> None:
+        if claimed.num in self.resident:
+            return
         workflow = self._registry.get(claimed.workflow_type)
         assert workflow is not None
         run = FlowRun(claimed, workflow, self, self._lease.epoch)
@@ -357,7 +359,7 @@ class Worker:
         run.transacting, call.recorded, run.unwritten = True, True, 1
         record = None
         try:
-            record = await self._persist(lambda: self._port.transact(run.epoch, work))
+            record = await self._persist(lambda: self._port.transact(run.epoch, run.num, call.run_id, work))
         except LeaseLost as error:
             self.fence(error.epoch)
         except BaseException:
