@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from holdfast import Holdfast
+from holdfast.flows.engine.lease import Registered, Watch
 from holdfast.flows.health import is_frozen
-from holdfast.store.turnstile import holder
+from holdfast.store.turnstile import Turnstile, holder
+from holdfast.testing import VirtualClock
 from tests import fleet
 from tests.fleet import Effects, Load, Watched, WorkerProcess, audit, newest_epoch, recorded_by, report, until
 
@@ -187,3 +191,44 @@ def test_a_worker_frozen_inside_a_transactional_step(
             assert [newest_epoch(found.client, other.pid) for other in others] == [epochs[o.pid] for o in others]
         assert fleet.rows(found.client, "SELECT label, seen FROM visits") == [("A-17", 1)]
         assert all(worker.alive for worker in found.workers)
+
+
+def test_whoever_was_frozen_itself_does_not_judge_others() -> None:
+    """It has missed their beats: only the time that it spent watching counts."""
+    clock = VirtualClock()
+    watch = Watch(clock, 1.0)
+    other = Registered(epoch=7, beat=3, host="elsewhere", pid=1, lease_seconds=3.0, fenced_at=None)
+
+    def judged_after(seconds: float, worker: Registered = other) -> list[Registered]:
+        clock.lapse(seconds)
+        return watch.expired([worker], besides=1)
+
+    assert judged_after(0) == []
+    assert judged_after(3600) == []
+    assert judged_after(0.5, replace(other, beat=4)) == []
+    assert judged_after(2, replace(other, beat=4)) == []
+    assert judged_after(2, replace(other, beat=4)) == [replace(other, beat=4)]
+
+
+def test_a_process_frozen_at_the_gate_is_named(tmp_path: Path) -> None:
+    """It keeps everybody from writing as well: it is next, and does not take the free turn."""
+    database = tmp_path / "store.db"
+    code = (
+        "import sys, pathlib; from holdfast.store.turnstile import Turnstile as T; T(pathlib.Path(sys.argv[1])).enter()"
+    )
+    turnstile = Turnstile(database)
+    try:
+        turnstile.enter()
+        with subprocess.Popen([sys.executable, "-c", code, str(database)]) as waiting:
+            noted = tmp_path / "store.db-gate"
+            until(lambda: noted.read_bytes() == waiting.pid.to_bytes(8, "little"), "the other stands at the gate")
+            waiting.send_signal(signal.SIGSTOP)
+            os.waitpid(waiting.pid, os.WUNTRACED)
+            assert holder(database) == os.getpid()
+            turnstile.leave()
+            assert holder(database) == waiting.pid
+            waiting.send_signal(signal.SIGCONT)
+            assert waiting.wait() == 0
+        assert holder(database) is None
+    finally:
+        turnstile.close()

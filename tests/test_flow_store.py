@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -9,6 +10,8 @@ from threading import Thread
 
 import pytest
 
+from holdfast import Handle, Holdfast, workflow
+from holdfast.errors import InvalidInput
 from holdfast.flows import FlowStatus, FlowStore, SqlFlowStore, StepStatus
 from holdfast.flows.errors import AlreadyTerminal
 from holdfast.store import Store, Transaction, load_queries, open_store
@@ -167,3 +170,20 @@ def test_unrelated_flows_do_not_wait_for_each_other(postgres_url: str) -> None:
             return store.run(lambda inner: SqlFlowStore(inner).update_with_revision(right)).revision
 
         assert store.run(outer) == 1
+
+
+@workflow
+async def answer() -> int:
+    return 42
+
+
+def test_a_start_that_cannot_be_stored_costs_no_other_start(store_url: str) -> None:
+    """FL-18: starts that wait together are inserted together; a refused one is refused alone."""
+
+    async def main() -> list[object]:
+        async with Holdfast(store_url, workflows=[answer], worker=False) as hf:
+            odd = [{}, {"owner": "a\0b"}, {"goal": "\ud800"}, {"key": "k"}, {"owner": "é 😀"}]
+            return await asyncio.gather(*(hf.astart(answer, **fields) for fields in odd), return_exceptions=True)
+
+    kinds = [type(started) for started in asyncio.run(main())]
+    assert kinds == [Handle, InvalidInput, InvalidInput, Handle, Handle]

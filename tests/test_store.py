@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -15,10 +16,12 @@ from typing import Any
 import pytest
 
 from holdfast.errors import InvalidInput, StoreClosed, StoreFull
+from holdfast.flows import SqlFlowStore
 from holdfast.store import Store, Transaction, Unit, open_store
 from holdfast.store.blobs import BlobCorrupt, BlobNotFound, get_blob, put_blob
+from holdfast.testing.flows.samples import make_flow
 
-BIG = 4 * 1024 * 1024
+BIG = 1024 * 1024
 
 
 @pytest.fixture
@@ -170,16 +173,19 @@ def test_a_transaction_ends_with_its_unit(store: Store) -> None:
             assert "inside its unit of work" in caught.value.remedy
 
 
-def test_reads_see_one_state(sqlite_store: Store) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_reads_see_one_state(kind: str, request: pytest.FixtureRequest) -> None:
     """What is committed while a reader reads stays out of its view."""
+    with open_store(request.getfixturevalue(f"{kind}_url")) as store:
+        store.run(lambda tx: tx.execute("CREATE TABLE notes (n bigint PRIMARY KEY, body text)"))
 
-    def work(tx: Transaction) -> list[int]:
-        before = len(tx.fetch("SELECT n FROM notes"))
-        sqlite_store.run(note(1))
-        return [before, len(tx.fetch("SELECT n FROM notes"))]
+        def work(tx: Transaction) -> list[int]:
+            before = len(tx.fetch("SELECT n FROM notes"))
+            store.run(note(1))
+            return [before, len(tx.fetch("SELECT n FROM notes"))]
 
-    assert sqlite_store.read(work) == [0, 0]
-    assert noted(sqlite_store) == [1]
+        assert store.read(work) == [0, 0]
+        assert noted(store) == [1]
 
 
 def test_a_reader_of_a_file_cannot_write(sqlite_store: Store) -> None:
@@ -374,6 +380,26 @@ def test_a_full_database_refuses_what_does_not_fit(limited: Store) -> None:
     assert limited.run(note(6, "x" * BIG)) == 6
     assert noted(limited) == [1, 3, 5, 6]
     assert limited.read(lambda tx: tx.fetch("PRAGMA integrity_check")) == [("ok",)]
+
+
+def test_flows_go_on_once_there_is_space(limited: Store) -> None:
+    small, big = make_flow(), make_flow(state={"big": "x" * BIG})
+    with one_group(limited) as answers:
+        answers.submit(*(lambda tx, flow=flow: SqlFlowStore(tx).insert(flow) or flow.id for flow in (small, big)))
+    inserted, full = answers.wait()
+    assert inserted == small.id
+    assert isinstance(full, StoreFull)
+    grown = replace(small, state=big.state)
+    with pytest.raises(StoreFull):
+        limited.run(lambda tx: SqlFlowStore(tx).update_and_append(grown, "grown", {}))
+    assert limited.read(lambda tx: SqlFlowStore(tx).get(big.id)) is None
+    unchanged = limited.read(lambda tx: SqlFlowStore(tx).get(small.id))
+    assert unchanged is not None
+    assert (unchanged.state, unchanged.revision) == ({}, 0)
+    assert limited.read(lambda tx: SqlFlowStore(tx).list_events(small.id)).items == []
+    limited.run(lambda tx: tx.fetch("PRAGMA max_page_count = 1073741823"))
+    updated, event = limited.run(lambda tx: SqlFlowStore(tx).update_and_append(grown, "grown", {}))
+    assert (updated.state, updated.revision, event.kind) == (big.state, 1, "grown")
 
 
 @contextmanager

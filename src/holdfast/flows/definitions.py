@@ -133,6 +133,7 @@ class Signature:
         if self._simple and len(arguments) == len(self.names):
             return tuple(arguments.values()), {}
         bound = inspect.BoundArguments(self._signature, OrderedDict(arguments))
+        self.bind(bound.args, bound.kwargs)
         return bound.args, bound.kwargs
 
     def isolate(self, args: tuple[Any, ...]) -> tuple[Any, ...]:

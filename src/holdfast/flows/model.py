@@ -9,10 +9,12 @@ from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
+from holdfast.errors import HoldfastError, InvalidInput
 from holdfast.flows.errors import IllegalTransition
 
 T = TypeVar("T")
 _TRACE_FRAMES = 20
+_MAX_TEXT = 20_000
 
 
 class FlowStatus(StrEnum):
@@ -171,15 +173,15 @@ class Page(NamedTuple, Generic[T]):
 
 
 def describe(error: BaseException, traced: str = "") -> dict[str, Any]:
-    """An exception as it is recorded: its qualified name, text and traceback, all JSON."""
+    """An exception as it is recorded: its qualified name, text and traceback, all JSON and of limited length."""
     kind = type(error)
     described: dict[str, Any] = {
         "kind": f"{kind.__module__}.{kind.__qualname__}",
-        "detail": getattr(error, "message", None) or _text(error),
+        "detail": error.message if isinstance(error, HoldfastError) else _text(error),
         "trace": traced,
     }
-    if remedy := getattr(error, "remedy", None):
-        described["remedy"] = str(remedy)
+    if isinstance(error, HoldfastError):
+        described["remedy"] = error.remedy
     return {name: _printable(value) for name, value in described.items()}
 
 
@@ -200,6 +202,9 @@ def _text(error: BaseException) -> str:
 
 def _printable(value: str) -> str:
     """Lone surrogates have no UTF-8 and NUL is refused by PostgreSQL; both are legal in an exception's text."""
+    if len(value) > _MAX_TEXT:
+        half = _MAX_TEXT // 2
+        value = f"{value[:half]} [{len(value) - 2 * half:,} characters are left out] {value[-half:]}"
     return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
@@ -209,3 +214,22 @@ def check_limit(limit: int | None) -> None:
     """
     if limit is not None and limit < 0:
         raise ValueError(f"a limit cannot be negative, got {limit}")
+
+
+def is_storable(text: str) -> bool:
+    """Whether both databases can hold ``text``: PostgreSQL takes no NUL, and lone surrogates have no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
+def check_text(text: str, what: str) -> None:
+    """Raises:
+    InvalidInput: not every database can hold ``text``.
+    """
+    if not is_storable(text):
+        raise InvalidInput(
+            f"The {what} {text!r} cannot be stored.", remedy="Leave out NUL characters and lone surrogates."
+        )

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, to_datetime, to_micros
-from holdfast.errors import InvalidInput
 from holdfast.flows.errors import (
     AlreadyTerminal,
     DuplicateStep,
@@ -31,6 +30,8 @@ from holdfast.flows.model import (
     StepStatus,
     check_flow_move,
     check_limit,
+    check_text,
+    is_storable,
     step_advances,
 )
 from holdfast.ids import new_id, row_id, row_num
@@ -148,7 +149,7 @@ class SqlFlowStore:
         return Page(steps, str(rows[-1][0]) if limit and len(rows) == limit else None)
 
     def find_step_by_run_id(self, flow_id: UUID, run_id: str) -> FlowStep | None:
-        if not _is_storable(run_id):
+        if not is_storable(run_id):
             return None
         return _step(self._tx.fetch_one(_q["find_step"], {"id": str(flow_id), "run_id": run_id}))
 
@@ -234,24 +235,13 @@ def _cursor(after: str | None, width: int, start: int) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def _is_storable(text: str) -> bool:
-    """Whether both databases can hold ``text``: PostgreSQL takes no NUL, and lone surrogates have no UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in text
-
-
 def _storable(columns: dict[str, Any]) -> dict[str, Any]:
     """Raises:
     InvalidInput: a text that not every database can hold.
     """
     for name, value in columns.items():
-        if isinstance(value, str) and not _is_storable(value):
-            raise InvalidInput(
-                f"The {name} {value!r} cannot be stored.", remedy="Leave out NUL characters and lone surrogates."
-            )
+        if isinstance(value, str):
+            check_text(value, name)
     return columns
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from holdfast.errors import InvalidId
 from holdfast.flows.engine.port import Claimed
 from holdfast.flows.errors import FlowExists
+from holdfast.flows.model import check_text
 from holdfast.ids import new_id, parse_id
 from holdfast.store import Store, Transaction, Unit, load_queries
 from holdfast.store.units import answer
@@ -51,9 +52,12 @@ def make_start(
 ) -> Start:
     """Raises:
     InvalidId: an empty or malformed id or key (FL-18).
+    InvalidInput: an owner or a goal that not every database can hold.
     """
     if key is not None and (not key or len(key) > MAX_KEY or not key.isprintable()):
         raise InvalidId(f"{key!r} cannot be a key.", remedy=f"Use 1 to {MAX_KEY} printable characters.")
+    check_text(owner, "owner")  # a group is inserted as one: what the database refuses would cost the others as well
+    check_text(goal, "goal")
     flow_id = new_id() if id is None else parse_id(id)
     return Start(str(flow_id), id is not None, key, workflow_type, owner, goal, args, digest, secrets.randbits(63))
 

@@ -37,10 +37,12 @@ from holdfast.store.units import Executor, Unit
 log = logging.getLogger("holdfast.store")
 
 CONNECTIONS = 4
+READERS = 2
 PATIENCE_SECONDS = 60.0
 IDLE_IN_TRANSACTION_SECONDS = 4
 _CUT = (psycopg.OperationalError, psycopg.InterfaceError, pg.IdleInTransactionSessionTimeout)
 _AGAIN = (pg.SerializationFailure, pg.DeadlockDetected, pg.LockNotAvailable)
+_ONE_VIEW = psycopg.IsolationLevel.REPEATABLE_READ
 _FULL = (pg.DiskFull,)
 _json = msgspec.json.Encoder()
 
@@ -81,13 +83,14 @@ class PostgresBackend:
         return [lambda: PostgresExecutor(self, clock, probe) for _ in range(CONNECTIONS)]
 
     def readers(self, clock: Clock) -> list[Callable[[], Executor]]:
-        return []
+        return [lambda: PostgresExecutor(self, clock, lambda point: None, isolation=_ONE_VIEW) for _ in range(READERS)]
 
-    def connect(self) -> psycopg.Connection[Any]:
+    def connect(self, *, isolation: psycopg.IsolationLevel | None = None) -> psycopg.Connection[Any]:
         """A connection with the store's settings; raises the driver's errors."""
         connection = psycopg.connect(
             self._conninfo, autocommit=True, connect_timeout=5, application_name="holdfast", client_encoding="utf8"
         )
+        connection.isolation_level = isolation
         connection.adapters.register_loader("uuid", TextLoader)
         path = sql.Identifier(self.schema)
         connection.execute(
@@ -177,10 +180,18 @@ class PostgresTransaction:
 class PostgresExecutor:
     """One thread's connection: runs units until each is committed, refused, or out of patience."""
 
-    def __init__(self, backend: PostgresBackend, clock: Clock, probe: Probe) -> None:
+    def __init__(
+        self,
+        backend: PostgresBackend,
+        clock: Clock,
+        probe: Probe,
+        *,
+        isolation: psycopg.IsolationLevel | None = None,
+    ) -> None:
         self._backend = backend
         self._clock = clock
         self._probe = probe
+        self._isolation = isolation
         self._connection: psycopg.Connection[Any] | None = None
 
     def execute(self, group: Sequence[Unit]) -> None:
@@ -238,7 +249,7 @@ class PostgresExecutor:
 
     def _open(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
-            self._connection = self._backend.connect()
+            self._connection = self._backend.connect(isolation=self._isolation)
             self._backend.ensure_schema(self._connection)
         return self._connection
 

@@ -206,8 +206,17 @@ def settle_future(future: asyncio.Future[Any]) -> Callable[[Unit], None]:
         if future.done():
             return
         if unit.error is not None:
-            future.set_exception(unit.error)
+            future.set_exception(_carriable(unit.error))
         else:
             future.set_result(unit.result)
 
     return settle
+
+
+def _carriable(error: BaseException) -> BaseException:
+    """No future carries a StopIteration; it becomes what a coroutine would make of it."""
+    if not isinstance(error, StopIteration):
+        return error
+    found = RuntimeError("a unit of work raised StopIteration")
+    found.__cause__ = error
+    return found

@@ -24,6 +24,9 @@ from holdfast.flows.engine.run import Call, failure, new_tuple, outcome
 from holdfast.flows.model import StepStatus, describe, trace
 from holdfast.store import Transaction
 
+_MAX_ERROR_BYTES = 1024 * 1024
+"""A declared exception whose arguments take more as JSON arrives as ``StepFailed``."""
+
 
 class Reporter(Protocol):
     """Who hears how attempts went."""
@@ -177,7 +180,9 @@ class Attempts:
                 problem: BaseException = error
             except _Unrecordable as error:
                 return self._reporter.unrecordable(call, error.cause)
-            except (Exception, SystemExit) as error:
+            except (KeyboardInterrupt, GeneratorExit):
+                raise
+            except BaseException as error:
                 problem = error
             if tries > step.retries:
                 return self._fail(call, step, problem, tries, began)
@@ -211,7 +216,7 @@ class Attempts:
             strides.begin(step.fn, call.args, call.kwargs)
             return await strides
         return await self._loop.run_in_executor(
-            self._pool, lambda: strides.context.run(step.fn, *call.args, **call.kwargs)
+            self._pool, lambda: strides.context.run(_carriable, step.fn, *call.args, **call.kwargs)
         )
 
     def _transaction(self, call: Call, step: Step[..., Any], tries: int, began: int) -> Callable[[Transaction], Record]:
@@ -257,6 +262,14 @@ class Attempts:
         text = codec.encode(described)
         record = call.record(StepStatus.FAILED, None, text, tries, began, self._clock.micros())
         self._reporter.completed(call, record, failure(step, codec.decode(text)))
+
+
+def _carriable(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call ``fn``; as in a coroutine, a StopIteration becomes a RuntimeError: no future could carry it."""
+    try:
+        return fn(*args, **kwargs)
+    except StopIteration as error:
+        raise RuntimeError("the step raised StopIteration") from error
 
 
 class _Unrecordable(InvalidInput):
@@ -325,7 +338,7 @@ def backoff(step: Step[..., Any], tries: int) -> float:
 def _rebuilds(step: Step[..., Any], error: BaseException) -> bool:
     """Whether a declared exception comes back as itself from its arguments as JSON."""
     try:
-        args = codec.decode(codec.encode(list(error.args)))
+        args = codec.decode(codec.encode(list(error.args), max_bytes=_MAX_ERROR_BYTES))
         kind = f"{type(error).__module__}.{type(error).__qualname__}"
         return isinstance(failure(step, {"kind": kind, "args": args}), type(error))
     except Exception:

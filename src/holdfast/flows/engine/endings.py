@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 from holdfast import codec
 from holdfast.errors import InvalidInput
@@ -29,8 +30,18 @@ def ending_of(run: FlowRun, at: int, max_bytes: int) -> Ending:
         result = codec.encode(run.main.result(), what=what, max_bytes=max_bytes)
         codec.decode(result, run.workflow.signature.result, what=what)
         return Ending(run.num, FlowStatus.FINISHED, result, None, at)
-    if isinstance(error, HaltingError | InvalidInput):
-        raise error
-    if isinstance(error, RuntimeError) and "attached to a different loop" in str(error):
-        raise ForeignAwait(f"The workflow awaited something of another event loop: {error}.") from error
+    for each in _alone(error):
+        if isinstance(each, HaltingError | InvalidInput):
+            raise each
+        if isinstance(each, RuntimeError) and "attached to a different loop" in str(each):
+            raise ForeignAwait(f"The workflow awaited something of another event loop: {each}.") from each
     return Ending(run.num, FlowStatus.FAILED, None, codec.encode(describe(error, trace(error))), at)
+
+
+def _alone(error: BaseException) -> Iterator[BaseException]:
+    """An exception, or those that a task group has put together."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _alone(each)
+    else:
+        yield error

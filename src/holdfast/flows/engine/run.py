@@ -150,8 +150,6 @@ class FlowRun:
         self.main = self._loop.create_task(self.workflow.fn(*args, **kwargs))
         self._loop.settle()
         for position, record in enumerate(self._history, 1):
-            if self.main.done():
-                break
             self._replay(record, position)
         self._history = ()
         self._live = True
