@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
@@ -62,21 +63,18 @@ class Answers:
     def __init__(self, store: Store) -> None:
         self.units: list[Unit] = []
         self._store = store
-        self._all = Event()
+        self._answered: SimpleQueue[Unit] = SimpleQueue()
 
     def submit(self, *works: Callable[[Transaction], Any]) -> None:
         for work in works:
-            self.units.append(Unit(work, self._answered))
+            self.units.append(Unit(work, self._answered.put))
             self._store.submit(self.units[-1])
 
     def wait(self) -> list[Any]:
         """Each unit's result or error."""
-        while not all(unit.result is not None or unit.error is not None for unit in self.units):
-            self._all.wait(0.01)
+        for _ in self.units:
+            self._answered.get(timeout=60)
         return [unit.result if unit.error is None else unit.error for unit in self.units]
-
-    def _answered(self, unit: Unit) -> None:
-        self._all.set()
 
 
 @contextmanager
