@@ -209,7 +209,7 @@ class Holdfast:
     async def _work(self, started: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
         terms = Terms(self._registry.names, self._lease_seconds)
-        lease = Lease(self.store, terms, self._clock, freed=lambda: self._wake(), fenced=self._fenced)
+        lease = Lease(self.store, terms, self._clock, freed=lambda: self._wake(), fenced=self.doubt)
         port = SqlEnginePort(self.store)
         self._worker = Worker(
             port, lease, self._registry, self._clock, self._options, ended=self._tell, flushed=self._starts.flush
@@ -226,8 +226,8 @@ class Holdfast:
     def _tell(self, ended: Sequence[tuple[FlowRun, Ending]]) -> None:
         self._outcomes.tell((run.id, Outcome(ending.status, ending.result, ending.error)) for run, ending in ended)
 
-    def _fenced(self, epoch: int) -> None:
-        """From the lease's thread: an epoch of the worker is over."""
+    def doubt(self, epoch: int) -> None:
+        """From a store's or the lease's thread: an epoch of the worker is over, or has to be."""
         if self._worker and self._loop:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._worker.fence, epoch)

@@ -191,6 +191,13 @@ class Restless(HaltingError):
     remedy = "Look for a loop around `await asyncio.sleep(0)`; wait for a step or a sleep of some length instead."
 
 
+class EngineFault(HaltingError):
+    """Something is wrong with the engine itself; the flow is held rather than lost."""
+
+    code = "engine_fault"
+    remedy = "This is a bug: report it with the log's traceback. `holdfast flow resume` tries again."
+
+
 class RecordedError(HoldfastError):
     """Something that was recorded as failed.
 

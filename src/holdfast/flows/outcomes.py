@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from holdfast.errors import StoreClosed, StoreError
+from holdfast.errors import StoreClosed
 from holdfast.store import Store, Transaction, Unit, load_queries
 from holdfast.store.units import answer
 
 _q = load_queries("holdfast.flows.engine")
+log = logging.getLogger("holdfast.flows")
 LOCAL_SECONDS = 1.0
 REMOTE_SECONDS = 0.1
 SLICE = 1000
@@ -48,6 +50,10 @@ class Outcomes:
     def wait(self, flow_id: str, unit: Unit) -> None:
         """Answer ``unit`` with the flow's outcome."""
         with self._lock:
+            if self._ended:
+                unit.error = StoreClosed("The store is closed.")
+                answer([unit])
+                return
             self._waiting.setdefault(flow_id, []).append(unit)
             asking = flow_id not in self._local
             if self._thread is None:
@@ -79,7 +85,8 @@ class Outcomes:
 
     def close(self) -> None:
         """Nobody will tell any more."""
-        self._ended = True
+        with self._lock:
+            self._ended = True
         self._wake.set()
         if self._thread:
             self._thread.join()
@@ -106,8 +113,8 @@ class Outcomes:
             everything = not remote or rounds % round(LOCAL_SECONDS / REMOTE_SECONDS) == 0
             try:
                 self._ask(self._asked(local=everything))
-            except StoreError:
-                continue
+            except Exception as error:  # the next round asks again; this thread must not end before the store does
+                log.warning("the store cannot be asked for outcomes now: %s", error)
 
     def _asked(self, *, local: bool) -> list[str]:
         with self._lock:

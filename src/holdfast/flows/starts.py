@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from holdfast.errors import InvalidId
+from holdfast.errors import InvalidId, StoreUnreachable
 from holdfast.flows.engine.port import Claimed
 from holdfast.flows.errors import FlowExists
 from holdfast.flows.model import check_text
@@ -119,6 +119,7 @@ class Starts:
         except Exception as error:
             with self._lock:
                 self._sending = False
+                group, self._waiting = [*group, *self._waiting], []
             for _, waiter in group:
                 waiter.error = error
             answer([waiter for _, waiter in group])
@@ -132,6 +133,8 @@ class Starts:
             else:
                 waiter.result = outcome
         if self._adopter:
+            if isinstance(unit.error, StoreUnreachable):
+                self._adopter.doubt(epoch)
             self._adopter.adopt(epoch, started.adopted if started and unit.error is None else [])
         self._send()
         answer([waiter for _, waiter in group])
@@ -151,6 +154,10 @@ class Adopter(Protocol):
 
     def adopt(self, epoch: int, claimed: Sequence[Claimed]) -> None:
         """These were leased to it; whatever else was started is for its ordinary claims."""
+        ...
+
+    def doubt(self, epoch: int) -> None:
+        """Starts of unknown outcome may have been leased to ``epoch``: only a new one frees them."""
         ...
 
 

@@ -44,6 +44,8 @@ _CUT = (psycopg.OperationalError, psycopg.InterfaceError, pg.IdleInTransactionSe
 _AGAIN = (pg.SerializationFailure, pg.DeadlockDetected, pg.LockNotAvailable)
 _ONE_VIEW = psycopg.IsolationLevel.REPEATABLE_READ
 _FULL = (pg.DiskFull,)
+_NO_SERVER = ("08", "53", "57P")
+"""Classes of SQLSTATE that say that the server, not the statement, is at fault."""
 _json = msgspec.json.Encoder()
 
 
@@ -271,7 +273,7 @@ def translate(error: BaseException) -> BaseException:
     """The store's own error for one of the driver's; anything else stays what it is."""
     if isinstance(error, _FULL):
         found: StoreError = StoreFull("The database server's disk is full.")
-    elif isinstance(error, _CUT):
+    elif isinstance(error, _CUT) and (error.sqlstate or _NO_SERVER[0]).startswith(_NO_SERVER):
         found = StoreUnreachable(f"The database does not answer: {error}.")
     else:
         return error

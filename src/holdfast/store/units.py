@@ -122,9 +122,9 @@ class UnitThreads:
             while (group := self._take()) is not None:
                 if group:
                     executor.execute(group)
-                    answer(group)
+                    _guarded(answer, group)
                 if time.monotonic() - ticked >= TICK_SECONDS:
-                    executor.tick()
+                    _guarded(executor.tick)
                     ticked = time.monotonic()
         finally:
             executor.close()
@@ -148,6 +148,14 @@ class UnitThreads:
                 break
             group.append(unit)
         return group
+
+
+def _guarded(act: Callable[..., None], *args: Any) -> None:
+    """A callback that raises must not end the thread on which every later unit depends."""
+    try:
+        act(*args)
+    except Exception as error:
+        log.error("a callback of the store failed", exc_info=error)
 
 
 def answer(group: Sequence[Unit]) -> None:

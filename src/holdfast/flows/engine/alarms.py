@@ -5,9 +5,21 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from itertools import count
 
 from holdfast.clock import Clock
+
+COMPACT = 64
+
+
+@dataclass(order=True, slots=True)
+class Entry:
+    """Something to call at a moment; nothing once it was called or dropped."""
+
+    micros: int
+    ticket: int
+    act: Callable[[], None] | None = field(compare=False)
 
 
 class Alarms:
@@ -24,17 +36,31 @@ class Alarms:
         self._quiet = quiet
         self._rang = rang
         self._loop = asyncio.get_running_loop()
-        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._due: list[Entry] = []
+        self._dropped = 0
         self._ticket = count()
         self._outlook: tuple[int, Callable[[], None]] | None = None
         self._handle: asyncio.TimerHandle | None = None
         self._set_for = 0
 
-    def at(self, micros: int, act: Callable[[], None]) -> None:
-        """Call ``act`` at ``micros``."""
-        heapq.heappush(self._due, (micros, next(self._ticket), act))
+    def at(self, micros: int, act: Callable[[], None]) -> Entry:
+        """Call ``act`` at ``micros``, unless the entry is dropped before."""
+        entry = Entry(micros, next(self._ticket), act)
+        heapq.heappush(self._due, entry)
         if not self._handle or micros < self._set_for:
             self.arm()
+        return entry
+
+    def drop(self, entry: Entry | None) -> None:
+        """Call nobody for ``entry``, and keep nothing it refers to."""
+        if entry is None or entry.act is None:
+            return
+        entry.act = None
+        self._dropped += 1
+        if self._dropped > COMPACT and 2 * self._dropped > len(self._due):
+            self._due = [entry for entry in self._due if entry.act]
+            heapq.heapify(self._due)
+            self._dropped = 0
 
     def look_at(self, micros: int | None, act: Callable[[], None]) -> None:
         """Call ``act`` at ``micros``, in place of what was asked for here before."""
@@ -43,7 +69,8 @@ class Alarms:
     def arm(self) -> None:
         """Set the alarm for whatever is due first."""
         self._disarm()
-        moments = [entry[0] for entry in (self._due[0] if self._due else None, self._outlook) if entry]
+        moments = [self._due[0].micros] if self._due else []
+        moments += [self._outlook[0]] if self._outlook else []
         if not moments:
             return
         self._set_for = min(moments)
@@ -65,8 +92,13 @@ class Alarms:
     def _ring(self) -> None:
         self._handle = None
         now = self._clock.micros()
-        while self._due and self._due[0][0] <= now:
-            heapq.heappop(self._due)[2]()
+        while self._due and self._due[0].micros <= now:
+            entry = heapq.heappop(self._due)
+            act, entry.act = entry.act, None
+            if act:
+                act()
+            else:
+                self._dropped = max(0, self._dropped - 1)
         if self._outlook and self._outlook[0] <= now:
             (_, act), self._outlook = self._outlook, None
             act()

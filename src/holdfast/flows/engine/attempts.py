@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from holdfast import codec
 from holdfast.clock import Clock
-from holdfast.errors import HoldfastError, InvalidInput
+from holdfast.errors import HoldfastError, InvalidInput, StoreError
 from holdfast.flows.definitions import Step, StepContext, step_context
 from holdfast.flows.engine.port import Record
 from holdfast.flows.engine.run import Call, failure, new_tuple, outcome
@@ -58,6 +58,7 @@ class Attempts:
 
     def __init__(self, reporter: Reporter, clock: Clock, max_bytes: int, threads: int) -> None:
         self.active = 0
+        self._closed = False
         self._reporter = reporter
         self._clock = clock
         self._max_bytes = max_bytes
@@ -90,6 +91,7 @@ class Attempts:
 
     def close(self) -> None:
         """Let the threads end when their steps do."""
+        self._closed = True
         self._queue.clear()
         for runner in self._runners:
             runner.cancel()
@@ -129,8 +131,11 @@ class Attempts:
                 if first is None or not first.ended or not self._succeed(call, first.value, 1, began):
                     await self._settle(call, first, began)
             except _Unrecordable as error:
+                call.task = None
                 self._reporter.unrecordable(call, error.cause)
             except asyncio.CancelledError:
+                if self._closed:
+                    raise
                 task.uncancel()
             finally:
                 call.task = None
@@ -179,6 +184,7 @@ class Attempts:
                     raise
                 problem: BaseException = error
             except _Unrecordable as error:
+                call.task = None
                 return self._reporter.unrecordable(call, error.cause)
             except (KeyboardInterrupt, GeneratorExit):
                 raise
@@ -270,6 +276,14 @@ def _carriable(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return fn(*args, **kwargs)
     except StopIteration as error:
         raise RuntimeError("the step raised StopIteration") from error
+
+
+class _Raised(Exception):
+    """A transactional step raised a ``StoreError`` of its own: its failure, and no reason to ask the store again."""
+
+    def __init__(self, cause: StoreError) -> None:
+        super().__init__(cause.message)
+        self.cause = cause
 
 
 class _Unrecordable(InvalidInput):

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, Clock
-from holdfast.errors import StoreError
 from holdfast.flows.errors import HaltingError
 from holdfast.flows.model import describe
 from holdfast.ids import new_id
@@ -111,8 +110,10 @@ class Lease:
 
     def _serve(self) -> None:
         while True:
-            with contextlib.suppress(StoreError):  # not renewed: held() says so, and the next round tries again
+            try:
                 self._round()
+            except Exception as error:  # not renewed: held() says so, and the next round tries again
+                log.warning("the lease could not be renewed now: %s", error)
             if self._ended.wait(self._terms.seconds / BEATS_PER_LEASE):
                 return
 

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from contextvars import Context, copy_context
 from typing import Any, Protocol
 
-from holdfast.flows.errors import ForeignAwait, Restless
+from holdfast.errors import InvalidInput
+from holdfast.flows.errors import ForeignAwait, HaltingError, Restless
 
 MAX_TURNS = 1_000_000
 
@@ -114,6 +115,10 @@ class FlowLoop(asyncio.AbstractEventLoop):
             if not handle.dropped:
                 try:
                     handle.context.run(handle.callback, *handle.args)
+                except (HaltingError, InvalidInput):
+                    raise
+                except Exception as error:  # of a callback of the workflow's own; a task keeps its exceptions
+                    self.call_exception_handler({"exception": error})
                 except (SystemExit, KeyboardInterrupt):
                     pass  # asyncio's tasks keep it as their exception and raise it as well
             turns += 1

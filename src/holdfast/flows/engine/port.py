@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from holdfast.store import Transaction
 
+HALTED = "halted"
 SUSPECT_CRASHES = 2
 """A flow that was on board of this many dying workers in a row runs alone among its like (FL-19)."""
 
@@ -113,8 +114,9 @@ class EnginePort(Protocol):
         """Give flows back that wait for nothing before their due time (FL-17)."""
         ...
 
-    async def halt(self, epoch: int, flow: int, error: str) -> None:
-        """Hold one flow, with the reason, until somebody resumes it (FL-19)."""
+    async def halt(self, epoch: int, flow: int, error: str) -> str:
+        """Hold one flow, with the reason, until somebody resumes it (FL-19); one that somebody wanted to end is
+        cancelled instead (FL-13). Returns ``halted`` or ``cancelled``."""
         ...
 
     async def cancelling(self, epoch: int) -> list[int]:

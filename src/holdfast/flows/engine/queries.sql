@@ -83,8 +83,12 @@ UPDATE flows SET status = 'waiting', epoch = NULL, updated_at = :now, revision =
 FROM r WHERE flows.num = r.flow AND flows.epoch = :epoch AND EXISTS (SELECT 1 FROM fence)
 
 -- name: halt
-UPDATE flows SET paused = TRUE, epoch = NULL, due_at = NULL, error = :error, updated_at = :now, revision = revision + 1
+UPDATE flows SET status = CASE WHEN cancel_requested THEN 'cancelled' ELSE status END,
+    finished_at = CASE WHEN cancel_requested THEN CAST(:now AS bigint) END,
+    paused = NOT cancel_requested, epoch = NULL, due_at = NULL, error = :error, updated_at = :now,
+    revision = revision + 1
 WHERE num = :flow AND epoch = :epoch AND {alive}
+RETURNING status
 
 -- name: claim
 UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, started_at = coalesce(started_at, :now),

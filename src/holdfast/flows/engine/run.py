@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, to_datetime
 from holdfast.flows.definitions import CANCEL, MAX_SECONDS, SLEEP, Step, Workflow
+from holdfast.flows.engine.alarms import Entry
 from holdfast.flows.engine.loop import FlowLoop, FlowTask, Handle, new_loop
 from holdfast.flows.engine.port import SUSPECT_CRASHES, Claimed, Record
 from holdfast.flows.errors import HaltingError, InvalidTimeout, NonDeterminism, StepFailed
@@ -50,7 +51,7 @@ class Call:
     """
 
     __slots__ = (
-        "args", "digest", "due", "future", "handle", "key", "kwargs", "name", "recorded", "run", "run_id", "step",
+        "alarm", "args", "digest", "due", "future", "handle", "key", "kwargs", "name", "recorded", "run", "run_id", "step",
         "task",
     )  # fmt: skip
 
@@ -68,6 +69,7 @@ class Call:
         self.handle: Handle | None = None
         self.task: asyncio.Task[Any] | None = None
         self.recorded = False
+        self.alarm: Entry | None = None
 
     @property
     def abandoned(self) -> bool:

@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import TypeVar
 
 from holdfast.errors import StoreError
-from holdfast.flows.engine.port import SUSPECT_CRASHES, Claimed, Ending, Record
+from holdfast.flows.engine.port import HALTED, SUSPECT_CRASHES, Claimed, Ending, Record
 from holdfast.flows.errors import DuplicateStep, LeaseLost
 from holdfast.ids import new_id
 from holdfast.store import Store, Transaction, Unit, load_queries
@@ -63,18 +63,20 @@ class SqlEnginePort:
             if tx.execute(_q["park"], {"epoch": epoch, "now": tx.clock.micros()}, rows=due) < len(due):
                 _check_alive(tx, epoch)
 
-        return self._statement(work)
+        return self._unit(work, repeatable=False)
 
-    async def halt(self, epoch: int, flow: int, error: str) -> None:
-        def work(tx: Transaction) -> None:
+    async def halt(self, epoch: int, flow: int, error: str) -> str:
+        def work(tx: Transaction) -> str:
             now = tx.clock.micros()
-            if tx.execute(_q["halt"], {"flow": flow, "epoch": epoch, "error": error, "now": now}):
-                event = {"flow": flow, "id": str(new_id()), "kind": "halted", "payload": error, "at": now}
-                tx.execute(_q["add_event"], event)
-            else:
+            written = tx.fetch(_q["halt"], {"flow": flow, "epoch": epoch, "error": error, "now": now})
+            if not written:
                 _check_alive(tx, epoch)
+                return HALTED
+            event = {"flow": flow, "id": str(new_id()), "kind": HALTED, "payload": error, "at": now}
+            tx.execute(_q["add_event"], event)
+            return "cancelled" if written[0][0] == "cancelled" else HALTED
 
-        await self._store.arun(work)
+        return await self._store.arun(work)
 
     async def cancelling(self, epoch: int) -> list[int]:
         return await self._store.aread(lambda tx: [row[0] for row in tx.fetch(_q["cancelling"], {"epoch": epoch})])
@@ -93,10 +95,16 @@ class SqlEnginePort:
 
     def _statement(self, work: Callable[[Transaction], R]) -> asyncio.Future[R]:
         """One statement that may commit by itself: a worker frozen at any instant holds nothing up."""
+        return self._unit(work, repeatable=True)
+
+    def _unit(self, work: Callable[[Transaction], R], *, repeatable: bool) -> asyncio.Future[R]:
+        """Submit a unit; doing it twice harms only one that is not ``repeatable``, which then carries a key."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
         try:
-            self._store.submit(Unit(work, settle_future(future), loop=loop, idempotent=True, statement=True))
+            self._store.submit(
+                Unit(work, settle_future(future), loop=loop, idempotent=repeatable, statement=repeatable)
+            )
         except StoreError as error:
             future.set_exception(error)
         return future

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, Clock
-from holdfast.errors import HoldfastError, InvalidInput, StoreError
+from holdfast.errors import HoldfastError, InvalidInput, StoreError, StoreUnreachable
 from holdfast.flows.definitions import Registry
 from holdfast.flows.engine.alarms import Alarms
 from holdfast.flows.engine.attempts import Attempts
@@ -25,7 +25,7 @@ from holdfast.flows.engine.loop import excursion
 from holdfast.flows.engine.outbox import Outbox
 from holdfast.flows.engine.port import Claimed, Ending, EnginePort, Record
 from holdfast.flows.engine.run import Call, FlowRun, cancel_record, outcome
-from holdfast.flows.errors import ForeignAwait, HaltingError, LeaseLost
+from holdfast.flows.errors import EngineFault, ForeignAwait, HaltingError, LeaseLost
 from holdfast.flows.model import StepStatus, describe
 from holdfast.flows.starts import Start
 from holdfast.store import Transaction
@@ -58,7 +58,6 @@ class WorkerOptions:
     drain: float = 30.0
 
 
-HALTED = "halted"
 T = TypeVar("T")
 Outgoing = tuple[FlowRun, Call | None, Record | None, Any]
 
@@ -206,10 +205,15 @@ class Worker:
             outbox.clear()
         self._alarms.clear()
 
+    def _forget(self, run: FlowRun) -> None:
+        """Not resident any more; another run of the same flow that has taken its place stays."""
+        if self.resident.get(run.num) is run:
+            del self.resident[run.num]
+            self._leaving.discard(run.num)
+
     def _drop(self, run: FlowRun) -> None:
         """Let a flow leave memory."""
-        self.resident.pop(run.num, None)
-        self._leaving.discard(run.num)
+        self._forget(run)
         with excursion():
             run.evict()
 
@@ -250,7 +254,11 @@ class Worker:
             return False
         epoch = self._lease.epoch
         suspect = not any(run.suspect for run in self.resident.values())
-        claimed = await self._port.claim(epoch, types, room, suspect=suspect)
+        try:
+            claimed = await self._port.claim(epoch, types, room, suspect=suspect)
+        except StoreUnreachable:
+            self.fence(epoch)  # it may have been committed: with a new epoch, what it leased is freed
+            raise
         for position, flow in enumerate(claimed, 1):
             if self._lease.epoch != epoch or self._lost.is_set():
                 return False
@@ -264,16 +272,19 @@ class Worker:
         return bool(claimed)
 
     def _begin(self, claimed: Claimed) -> None:
-        if claimed.num in self.resident:
-            return
+        before = self.resident.get(claimed.num)
+        if before is not None:
+            if claimed.revision == 1:
+                return  # the same start twice
+            self._drop(before)  # it was parked, and the answer to that is still on its way
         workflow = self._registry.get(claimed.workflow_type)
         assert workflow is not None
         run = FlowRun(claimed, workflow, self, self._lease.epoch)
         self.resident[run.num] = run
         try:
             run.begin()
-        except (HaltingError, InvalidInput) as error:
-            self._halt(run, error)
+        except Exception as error:
+            self._halt(run, _reason(error))
             return
         if claimed.cancel_requested and not run.main.done():
             self._cancel(run)
@@ -283,7 +294,12 @@ class Worker:
         if not self._look:
             return
         self._look = False
-        for num in await self._port.cancelling(self._lease.epoch) if self.resident else ():
+        try:
+            wanted = await self._port.cancelling(self._lease.epoch) if self.resident else []
+        except BaseException:
+            self._look = True
+            raise
+        for num in wanted:
             run = self.resident.get(num)
             if run is not None:
                 self._cancel(run)
@@ -301,13 +317,14 @@ class Worker:
         if call.handle is None:
             self._attempts.launch(call)
         else:
-            self._alarms.at(call.due, lambda: self._fire(call))
+            call.alarm = self._alarms.at(call.due, lambda: self._fire(call))
 
     def abandon(self, call: Call) -> None:
+        self._alarms.drop(call.alarm)
         self._attempts.abandon(call)
 
     def _fire(self, call: Call) -> None:
-        if not call.abandoned:
+        if not call.abandoned and call.run.num not in self._leaving:
             now = self._clock.micros()
             self.completed(call, call.record(StepStatus.SUCCEEDED, None, None, 1, now, now), None)
 
@@ -389,13 +406,14 @@ class Worker:
         """A group was not written: the lease was lost, or something is wrong with the engine itself."""
         if isinstance(error, LeaseLost):
             self.fence(error.epoch)
-            self._flushed()
+            self.flush()
         elif not self._broken.done():
             self._broken.set_exception(error)
+            self._flushed()
 
     def _append(self, group: list[Outgoing]) -> asyncio.Future[None]:
         records = [record for run, _, record, _ in group if record is not None and not run.evicted]
-        return self._port.append(group[0][0].epoch, records)
+        return self._port.append(self._lease.epoch, records)
 
     def _appended(self, group: list[Outgoing], answer: None) -> None:
         with excursion():
@@ -427,10 +445,9 @@ class Worker:
                 run.cancel(record)
             else:
                 run.deliver(call, record, value)
-        except (HaltingError, InvalidInput) as error:
-            self._halt(run, error)
-        else:
             self._after(run)
+        except Exception as error:
+            self._halt(run, _reason(error))
 
     def _after(self, run: FlowRun) -> None:
         """A flow came to rest: it ended, waits for long, waits, or is stuck."""
@@ -475,8 +492,7 @@ class Worker:
         ended = [(run, ending._replace(status=now[run.num])) for run, ending in group if run.num in now]
         full = len(self.resident) >= self._options.concurrency
         for run, _ in ended:
-            self.resident.pop(run.num, None)
-            self._leaving.discard(run.num)
+            self._forget(run)
         self._ended(ended)
         if full:
             self._wake.set()
@@ -492,13 +508,20 @@ class Worker:
     async def _write_halt(self, run: FlowRun, error: HoldfastError) -> None:
         reason = codec.encode(describe(error))
         try:
-            await self._persist(lambda: self._port.halt(run.epoch, run.num, reason))
+            status = await self._persist(lambda: self._port.halt(run.epoch, run.num, reason))
         except LeaseLost as error:
             self.fence(error.epoch)
             return
-        self.resident.pop(run.num, None)
-        self._leaving.discard(run.num)
-        self._ended([(run, Ending(run.num, HALTED, None, reason, self._clock.micros()))])
+        self._forget(run)
+        self._ended([(run, Ending(run.num, status, None, reason, self._clock.micros()))])
+
+
+def _reason(error: Exception) -> HoldfastError:
+    """Why a flow is halted; whatever is not foreseen is logged with its traceback."""
+    if isinstance(error, HaltingError | InvalidInput):
+        return error
+    log.error("the engine failed", exc_info=error)
+    return EngineFault(f"The engine failed with {type(error).__name__}: {error}.")
 
 
 def _resolve(future: asyncio.Future[None]) -> None:
