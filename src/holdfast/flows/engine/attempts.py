@@ -184,12 +184,12 @@ class Attempts:
                     raise
                 problem: BaseException = error
             except _Unrecordable as error:
-                call.task = None
+                call.task = None  # the eviction that follows must not cancel this very task
                 return self._reporter.unrecordable(call, error.cause)
             except (KeyboardInterrupt, GeneratorExit):
                 raise
             except BaseException as error:
-                problem = error
+                problem = error.cause if isinstance(error, _Raised) else error
             if tries > step.retries:
                 return self._fail(call, step, problem, tries, began)
             first = None
@@ -230,7 +230,11 @@ class Attempts:
 
         def work(tx: Transaction) -> Record:
             strides = Strides(self._context.copy(), about)
-            record = self._succeeded(call, strides.context.run(step.fn, tx, *call.args, **call.kwargs), tries, began)
+            try:
+                value = strides.context.run(step.fn, tx, *call.args, **call.kwargs)
+            except StoreError as error:
+                raise _Raised(error) from error
+            record = self._succeeded(call, value, tries, began)
             self._decoded(call, record)
             return record
 

@@ -51,8 +51,8 @@ class Call:
     """
 
     __slots__ = (
-        "alarm", "args", "digest", "due", "future", "handle", "key", "kwargs", "name", "recorded", "run", "run_id", "step",
-        "task",
+        "alarm", "args", "digest", "due", "future", "handle", "key", "kwargs", "name", "recorded", "run", "run_id",
+        "step", "task",
     )  # fmt: skip
 
     def __init__(self, run: FlowRun, name: str, digest: int) -> None:
