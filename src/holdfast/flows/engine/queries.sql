@@ -24,6 +24,17 @@ FROM r LEFT JOIN fence ON TRUE WHERE TRUE
 ON CONFLICT DO NOTHING
 RETURNING id, num, epoch, seed
 
+-- part: freed
+UPDATE flows SET
+    crash_mark = :mark, epoch = NULL, updated_at = :now, revision = revision + 1,
+    due_at = CASE WHEN paused THEN NULL ELSE :now END,
+    crashes = CASE
+        WHEN EXISTS (SELECT 1 FROM steps s WHERE s.flow = flows.num AND s.num > flows.crash_mark) THEN 1
+        ELSE crashes + 1 END
+
+-- part: orphans
+SELECT f.num FROM workers w JOIN flows f ON f.epoch = w.epoch WHERE w.fenced_at IS NOT NULL AND w.released_at IS NULL
+
 -- name: is_alive
 SELECT 1 FROM workers WHERE epoch = :epoch AND fenced_at IS NULL
 
@@ -170,29 +181,11 @@ UPDATE flows SET epoch = NULL, due_at = CASE WHEN paused THEN NULL ELSE :now END
 WHERE num IN (SELECT num FROM flows WHERE epoch = :epoch LIMIT :limit)
 
 -- name: take_over
-UPDATE flows SET
-    crash_mark = :mark, epoch = NULL, updated_at = :now, revision = revision + 1,
-    due_at = CASE WHEN paused THEN NULL ELSE :now END,
-    crashes = CASE
-        WHEN EXISTS (SELECT 1 FROM steps s WHERE s.flow = flows.num AND s.num > flows.crash_mark) THEN 1
-        ELSE crashes + 1 END
-WHERE num IN (
-    SELECT f.num FROM workers w JOIN flows f ON f.epoch = w.epoch
-    WHERE w.fenced_at IS NOT NULL AND w.released_at IS NULL LIMIT :limit
-)
+{freed} WHERE num IN ({orphans} LIMIT :limit)
 RETURNING num, crashes
 
 -- name: take_over [postgres]
-UPDATE flows SET
-    crash_mark = :mark, epoch = NULL, updated_at = :now, revision = revision + 1,
-    due_at = CASE WHEN paused THEN NULL ELSE :now END,
-    crashes = CASE
-        WHEN EXISTS (SELECT 1 FROM steps s WHERE s.flow = flows.num AND s.num > flows.crash_mark) THEN 1
-        ELSE crashes + 1 END
-WHERE num IN (
-    SELECT f.num FROM workers w JOIN flows f ON f.epoch = w.epoch
-    WHERE w.fenced_at IS NOT NULL AND w.released_at IS NULL LIMIT :limit FOR UPDATE OF f SKIP LOCKED
-)
+{freed} WHERE num IN ({orphans} LIMIT :limit FOR UPDATE OF f SKIP LOCKED)
 RETURNING num, crashes
 
 -- name: step_mark
