@@ -128,7 +128,7 @@ class Signature:
         try:
             record = codec.decode(text, self._record, what=f"An argument of {self.name}")
         except NotSerialisable as error:
-            raise InvalidArguments(error.message) from error
+            raise InvalidArguments(f"The arguments do not fit {self.name}(): {error.__cause__}.") from error
         arguments = codec.present_fields(record)
         if self._simple and len(arguments) == len(self.names):
             return tuple(arguments.values()), {}
