@@ -117,13 +117,6 @@ class LeaseLost(Conflict):
         self.epoch = epoch
 
 
-class UnknownWorkflow(InvalidInput):
-    """A workflow that this process does not know."""
-
-    code = "unknown_workflow"
-    remedy = "Import the module that defines it before the worker starts, e.g. `holdfast worker my_module:hf`."
-
-
 class WorkflowExists(InvalidInput):
     """Two different functions want to be the workflow or step of one name."""
 

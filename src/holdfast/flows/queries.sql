@@ -19,9 +19,6 @@ ON CONFLICT DO NOTHING
 -- name: get_flow
 SELECT {flow} FROM flows f WHERE f.id = :id
 
--- name: get_flow_by_key
-SELECT {flow} FROM flows f WHERE f.workflow_type = :workflow_type AND f.key = :key
-
 -- name: flow_num
 SELECT num, status FROM flows WHERE id = :id
 

@@ -56,10 +56,6 @@ class SqlFlowStore:
     def get(self, flow_id: UUID) -> Flow | None:
         return _flow(self._tx.fetch_one(_q["get_flow"], {"id": str(flow_id)}))
 
-    def get_by_key(self, workflow_type: str, key: str) -> Flow | None:
-        """The flow of that idempotency key, or ``None`` (FL-18)."""
-        return _flow(self._tx.fetch_one(_q["get_flow_by_key"], {"workflow_type": workflow_type, "key": key}))
-
     def list_by_owner(
         self, owner_session_key: str, *, limit: int | None = None, after: str | None = None
     ) -> Page[Flow]:
