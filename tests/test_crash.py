@@ -11,7 +11,7 @@ from holdfast.flows.engine import sql_port
 from holdfast.flows.engine.port import Claimed
 from holdfast.flows.errors import DuplicateStep
 from holdfast.store import Transaction
-from holdfast.testing.crash import Scenario, explore
+from holdfast.testing.crash.flows import Scenario, explore
 from tests import crash_workflows as flows
 
 SCENARIOS = {

@@ -18,8 +18,8 @@ from holdfast.store import Store, Transaction, load_queries, open_store
 from holdfast.testing import ConformanceFailure, StoreUnits, UnitRunner, Violation, exercise_flow_store
 from holdfast.testing.conformance import Suite, clause_of
 from holdfast.testing.flows import ModelUnits, suite
+from holdfast.testing.flows.mutants import MUTANTS, Mutant
 from holdfast.testing.flows.samples import add_flow, add_step, make_flow, make_step
-from tests.flow_mutants import MUTANTS, Mutant
 
 CLAUSES = ["FL-1", "FL-2", "FL-3", "FL-4", "FL-5", "FL-6", "FL-7", "FL-8", "FL-9", "FL-14", "FL-18"]
 Units = UnitRunner[FlowStore]

@@ -16,7 +16,7 @@ import pytest
 from holdfast import FlowHalted, Holdfast, Workflow, step, workflow
 from holdfast.flows import FlowStatus
 from holdfast.flows.engine import loop as flow_loop
-from holdfast.testing.crash import Scenario, explore
+from holdfast.testing.crash.flows import Scenario, explore
 from tests.crash_workflows import double
 from tests.fleet import rows
 from tests.half_way import SECONDS, Gate, add, echo, sound

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast import Holdfast, sleep, step, workflow
-from holdfast.testing.crash import FLOW, Scenario, effects, finish, kill_here, recorded_steps
+from holdfast.testing.crash.flows import FLOW, Scenario, effects, finish, kill_here, recorded_steps
 from tests.crash_workflows import leave
 
 Program = list[Any]

@@ -60,6 +60,22 @@ class StoreError(HoldfastError):
     code = "store"
 
 
+class IllegalTransition(Conflict):
+    """The state machine has no such move.
+
+    Attributes:
+        origin, target: the two statuses.
+    """
+
+    code = "illegal_transition"
+    remedy = "Look at what it is now; the documentation has the table of transitions."
+
+    def __init__(self, what: str, origin: str, target: str) -> None:
+        super().__init__(f"{what} cannot go from {origin} to {target}.")
+        self.origin = origin
+        self.target = target
+
+
 class InvalidId(InvalidInput):
     """An id that is empty or not a UUID."""
 

@@ -16,10 +16,11 @@ from holdfast.cli.output import clean, fields, table
 from holdfast.cli.session import FlowId, JsonOption, Session, StoreOption, actor, session
 from holdfast.cli.views import event_object, flow_object, situation, standing
 from holdfast.errors import InvalidInput
-from holdfast.flows import Flow, FlowEvent, FlowStatus, Page, SqlFlowStore, health, manager
+from holdfast.flows import Flow, FlowEvent, FlowStatus, SqlFlowStore, health, manager
 from holdfast.flows.errors import FlowNotFound
 from holdfast.flows.health import RecentStep
 from holdfast.ids import parse_id
+from holdfast.pages import Page
 from holdfast.store import Transaction
 
 app = typer.Typer(help="Look at flows, cancel them, let them go on.", no_args_is_help=True)

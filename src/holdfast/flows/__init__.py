@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.flows.model import Flow, FlowEvent, FlowStatus, FlowStep, Page, Runtime, StepStatus
+from holdfast.flows.model import Flow, FlowEvent, FlowStatus, FlowStep, Runtime, StepStatus
 from holdfast.flows.sql import SqlFlowStore
 from holdfast.flows.store import FlowStore
 
@@ -12,7 +12,6 @@ __all__ = [
     "FlowStatus",
     "FlowStep",
     "FlowStore",
-    "Page",
     "Runtime",
     "SqlFlowStore",
     "StepStatus",

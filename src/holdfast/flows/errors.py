@@ -66,22 +66,6 @@ class RevisionMismatch(Conflict):
         self.actual = actual
 
 
-class IllegalTransition(Conflict):
-    """The state machine has no such move.
-
-    Attributes:
-        origin, target: the two statuses.
-    """
-
-    code = "illegal_transition"
-    remedy = "See the table of transitions in docs/flows.md."
-
-    def __init__(self, what: str, origin: str, target: str) -> None:
-        super().__init__(f"{what} cannot go from {origin} to {target}.")
-        self.origin = origin
-        self.target = target
-
-
 class AlreadyTerminal(Conflict):
     """The flow is finished, failed or cancelled, and accepts nothing more (FL-14)."""
 

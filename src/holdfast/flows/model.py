@@ -6,13 +6,11 @@ import traceback
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any
 from uuid import UUID
 
-from holdfast.errors import HoldfastError, InvalidInput
-from holdfast.flows.errors import IllegalTransition
+from holdfast.errors import HoldfastError, IllegalTransition
 
-T = TypeVar("T")
 _TRACE_FRAMES = 20
 _MAX_TEXT = 20_000
 
@@ -160,18 +158,6 @@ class FlowEvent:
     at: datetime
 
 
-class Page(NamedTuple, Generic[T]):
-    """One page of a list that can grow.
-
-    Attributes:
-        items: the records.
-        next: hand it back as ``after`` for the next page; ``None`` at the end.
-    """
-
-    items: list[T]
-    next: str | None
-
-
 def describe(error: BaseException, traced: str = "") -> dict[str, Any]:
     """An exception as it is recorded: its qualified name, text and traceback, all JSON and of limited length."""
     kind = type(error)
@@ -206,30 +192,3 @@ def _printable(value: str) -> str:
         half = _MAX_TEXT // 2
         value = f"{value[:half]} [{len(value) - 2 * half:,} characters are left out] {value[-half:]}"
     return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
-
-
-def check_limit(limit: int | None) -> None:
-    """Raises:
-    ValueError: ``limit`` is negative.
-    """
-    if limit is not None and limit < 0:
-        raise ValueError(f"a limit cannot be negative, got {limit}")
-
-
-def is_storable(text: str) -> bool:
-    """Whether both databases can hold ``text``: PostgreSQL takes no NUL, and lone surrogates have no UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in text
-
-
-def check_text(text: str, what: str) -> None:
-    """Raises:
-    InvalidInput: not every database can hold ``text``.
-    """
-    if not is_storable(text):
-        raise InvalidInput(
-            f"The {what} {text!r} cannot be stored.", remedy="Leave out NUL characters and lone surrogates."
-        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from dataclasses import replace
 from datetime import datetime
@@ -25,21 +24,19 @@ from holdfast.flows.model import (
     FlowEvent,
     FlowStatus,
     FlowStep,
-    Page,
     Runtime,
     StepStatus,
     check_flow_move,
-    check_limit,
-    check_text,
-    is_storable,
     step_advances,
 )
 from holdfast.ids import new_id, row_id, row_num
+from holdfast.pages import EVERYTHING, Page, check_limit, page_of, parse_cursor, rows_wanted
 from holdfast.store import Row, Transaction, load_queries
+from holdfast.text import check_texts, is_storable
 
 _q = load_queries("holdfast.flows")
-_EVERYTHING = 1 << 62
-_CURSOR_PART = re.compile(r"-?\d{1,18}", re.ASCII)
+_CREATED, _UPDATED = 12, 13
+"""Where these columns are in the part ``flow`` of the queries."""
 _DAY = 86_400 * MICROS_PER_SECOND
 
 
@@ -50,28 +47,29 @@ class SqlFlowStore:
         self._tx = tx
 
     def insert(self, flow: Flow) -> None:
-        if not self._tx.execute(_q["insert_flow"], _storable(self._columns(flow) | _born(flow))):
+        if not self._tx.execute(_q["insert_flow"], check_texts(self._columns(flow) | _born(flow))):
             raise FlowExists(f"A flow {flow.id} (or one of key {flow.key!r}) exists.")
 
     def get(self, flow_id: UUID) -> Flow | None:
-        return _flow(self._tx.fetch_one(_q["get_flow"], {"id": str(flow_id)}))
+        row = self._tx.fetch_one(_q["get_flow"], {"id": str(flow_id)})
+        return _flow(row) if row else None
 
     def list_by_owner(
         self, owner_session_key: str, *, limit: int | None = None, after: str | None = None
     ) -> Page[Flow]:
-        at, num = _cursor(after, 2, _EVERYTHING)
+        at, num = parse_cursor(after, 2, EVERYTHING)
         rows = self._page("list_by_owner", limit, {"owner": owner_session_key, "at": at, "num": num})
-        return _flow_page(rows, limit, lambda flow, row: f"{to_micros(flow.created_at)}.{row[-1]}")
+        return page_of(rows, limit, _flow, lambda row: f"{row[_CREATED]}.{row[-1]}")
 
     def list_by_status(self, status: FlowStatus, *, limit: int | None = None, after: str | None = None) -> Page[Flow]:
-        at, num = _cursor(after, 2, -_EVERYTHING)
+        at, num = parse_cursor(after, 2, -EVERYTHING)
         rows = self._page("list_by_status", limit, {"status": str(status), "at": at, "num": num})
-        return _flow_page(rows, limit, lambda flow, row: f"{to_micros(flow.updated_at)}.{row[-1]}")
+        return page_of(rows, limit, _flow, lambda row: f"{row[_UPDATED]}.{row[-1]}")
 
     def list_all(self, *, limit: int | None = None, after: str | None = None) -> Page[Flow]:
         """All flows, newest first; for the faces."""
-        (num,) = _cursor(after, 1, _EVERYTHING)
-        return _flow_page(self._page("list_flows", limit, {"num": num}), limit, lambda flow, row: str(row[-1]))
+        (num,) = parse_cursor(after, 1, EVERYTHING)
+        return page_of(self._page("list_flows", limit, {"num": num}), limit, _flow, lambda row: row[-1])
 
     def update_with_revision(self, flow: Flow) -> Flow:
         present = self._present(flow.id)
@@ -89,7 +87,7 @@ class SqlFlowStore:
             "idle": updated.status.terminal or updated.paused,
             "wake_at": to_micros(updated.updated_at) if woken else None,
         }
-        columns = _storable(self._columns(updated))
+        columns = check_texts(self._columns(updated))
         if not self._tx.execute(_q["update_flow"], columns | wake | {"revision": flow.revision}):
             raise RevisionMismatch(flow.id, flow.revision, self._present(flow.id).revision)
         return self._present(flow.id)
@@ -106,9 +104,9 @@ class SqlFlowStore:
         return event
 
     def list_events(self, flow_id: UUID, *, limit: int | None = None, after: str | None = None) -> Page[FlowEvent]:
-        (num,) = _cursor(after, 1, _EVERYTHING)
+        (num,) = parse_cursor(after, 1, EVERYTHING)
         rows = self._page("list_events", limit, {"id": str(flow_id), "num": num})
-        return Page([_event(row) for row in rows], str(rows[-1][-1]) if limit and len(rows) == limit else None)
+        return page_of(rows, limit, _event, lambda row: row[-1])
 
     def insert_step(self, step: FlowStep) -> None:
         flow = self._tx.fetch_one(_q["flow_num"], {"id": str(step.flow_id)})
@@ -136,18 +134,19 @@ class SqlFlowStore:
         return after
 
     def get_step(self, step_id: UUID) -> FlowStep | None:
-        return _step(self._step_row(step_id))
+        row = self._step_row(step_id)
+        return _step(row) if row else None
 
     def list_steps(self, flow_id: UUID, *, limit: int | None = None, after: str | None = None) -> Page[FlowStep]:
-        (num,) = _cursor(after, 1, -1)
+        (num,) = parse_cursor(after, 1, -1)
         rows = self._page("list_steps", limit, {"id": str(flow_id), "num": num})
-        steps = [step for row in rows if (step := _step(row))]
-        return Page(steps, str(rows[-1][0]) if limit and len(rows) == limit else None)
+        return page_of(rows, limit, _step, lambda row: row[0])
 
     def find_step_by_run_id(self, flow_id: UUID, run_id: str) -> FlowStep | None:
         if not is_storable(run_id):
             return None
-        return _step(self._tx.fetch_one(_q["find_step"], {"id": str(flow_id), "run_id": run_id}))
+        row = self._tx.fetch_one(_q["find_step"], {"id": str(flow_id), "run_id": run_id})
+        return _step(row) if row else None
 
     def update_and_append(self, flow: Flow, event_kind: str, event_payload: Any) -> tuple[Flow, FlowEvent]:
         columns = _event_columns(event_kind, event_payload)  # what can be refused is refused before anything is written
@@ -157,8 +156,8 @@ class SqlFlowStore:
         check_limit(limit)
         if retain_days < 0:
             raise ValueError(f"the days to retain cannot be negative, got {retain_days}")
-        before = max(self._tx.clock.micros() - retain_days * _DAY, -_EVERYTHING)
-        nums = self._tx.fetch(_q["prunable"], {"before": before, "limit": _limit(limit)})
+        before = max(self._tx.clock.micros() - retain_days * _DAY, -EVERYTHING)
+        nums = self._tx.fetch(_q["prunable"], {"before": before, "limit": EVERYTHING if limit is None else limit})
         for query in ("prune_steps", "prune_events", "prune_flows"):
             self._tx.execute(_q[query], rows=nums)
         return len(nums)
@@ -176,8 +175,7 @@ class SqlFlowStore:
         return self._tx.fetch_one(_q["get_step"], {"id": str(step_id)})
 
     def _page(self, query: str, limit: int | None, params: dict[str, Any]) -> list[Row]:
-        check_limit(limit)
-        return self._tx.fetch(_q[query], params | {"limit": _limit(limit)})
+        return self._tx.fetch(_q[query], params | {"limit": rows_wanted(limit)})
 
     def _columns(self, flow: Flow) -> dict[str, Any]:
         return {
@@ -218,45 +216,15 @@ def _runnable(flow: Flow) -> bool:
     return flow.status in (FlowStatus.CREATED, FlowStatus.RUNNING) and not flow.paused
 
 
-def _limit(limit: int | None) -> int:
-    return _EVERYTHING if limit is None else min(limit, _EVERYTHING)
-
-
-def _cursor(after: str | None, width: int, start: int) -> tuple[int, ...]:
-    if after is None:
-        return (start,) * width
-    parts = after.split(".")
-    if len(parts) != width or not all(_CURSOR_PART.fullmatch(part) for part in parts):
-        raise ValueError(f"{after!r} is not a cursor of this list")
-    return tuple(int(part) for part in parts)
-
-
-def _storable(columns: dict[str, Any]) -> dict[str, Any]:
-    """Raises:
-    InvalidInput: a text that not every database can hold.
-    """
-    for name, value in columns.items():
-        if isinstance(value, str):
-            check_text(value, name)
-    return columns
-
-
 def _event_columns(kind: str, payload: Any) -> dict[str, Any]:
-    return _storable({"kind": kind, "payload": codec.encode(payload, what="The event's payload")})
-
-
-def _flow_page(rows: list[Row], limit: int | None, cursor: Any) -> Page[Flow]:
-    flows = [flow for row in rows if (flow := _flow(row))]
-    return Page(flows, cursor(flows[-1], rows[-1]) if limit and len(rows) == limit else None)
+    return check_texts({"kind": kind, "payload": codec.encode(payload, what="The event's payload")})
 
 
 def _moment(micros: int | None) -> datetime | None:
     return None if micros is None else to_datetime(micros)
 
 
-def _flow(row: Row | None) -> Flow | None:
-    if row is None:
-        return None
+def _flow(row: Row) -> Flow:
     return Flow(
         id=UUID(row[0]),
         workflow_type=row[1],
@@ -284,9 +252,7 @@ def _flow(row: Row | None) -> Flow | None:
     )
 
 
-def _step(row: Row | None) -> FlowStep | None:
-    if row is None:
-        return None
+def _step(row: Row) -> FlowStep:
     return FlowStep(
         id=UUID(row[1]) if row[1] else row_id(row[0]),
         flow_id=UUID(row[2]),
@@ -317,7 +283,7 @@ def _step_columns(step: FlowStep) -> dict[str, Any]:
         "created_at": to_micros(step.created_at),
         "updated_at": to_micros(step.updated_at),
     }
-    return _storable(columns)
+    return check_texts(columns)
 
 
 def _event(row: Row) -> FlowEvent:

@@ -13,10 +13,10 @@ from uuid import UUID
 from holdfast.errors import InvalidId, StoreUnreachable
 from holdfast.flows.engine.port import Claimed
 from holdfast.flows.errors import FlowExists
-from holdfast.flows.model import check_text
 from holdfast.ids import new_id, parse_id
 from holdfast.store import Store, Transaction, Unit, load_queries
 from holdfast.store.units import answer
+from holdfast.text import check_text
 
 _q = load_queries("holdfast.flows.engine")
 MAX_KEY = 500

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Protocol
 from uuid import UUID
 
-from holdfast.flows.model import Flow, FlowEvent, FlowStatus, FlowStep, Page
+from holdfast.flows.model import Flow, FlowEvent, FlowStatus, FlowStep
+from holdfast.pages import Page
 
 
 class FlowStore(Protocol):

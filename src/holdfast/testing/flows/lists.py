@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from holdfast.flows import Flow, FlowStatus, FlowStore, Page, StepStatus
+from holdfast.flows import Flow, FlowStatus, FlowStore, StepStatus
+from holdfast.pages import Page
 from holdfast.testing.conformance import expect, expect_equal, expect_raises
 from holdfast.testing.flows.samples import (
     LONG_AGO,

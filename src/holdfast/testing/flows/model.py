@@ -15,18 +15,18 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from holdfast.clock import Clock, SystemClock, to_datetime
-from holdfast.errors import NotSerialisable
-from holdfast.flows import Flow, FlowEvent, FlowStatus, FlowStep, FlowStore, Page
+from holdfast.errors import IllegalTransition, NotSerialisable
+from holdfast.flows import Flow, FlowEvent, FlowStatus, FlowStep, FlowStore
 from holdfast.flows.errors import (
     AlreadyTerminal,
     DuplicateStep,
     FlowExists,
     FlowNotFound,
-    IllegalTransition,
     RevisionMismatch,
     StepNotFound,
 )
 from holdfast.ids import new_id
+from holdfast.pages import Page
 
 R = TypeVar("R")
 T = TypeVar("T")

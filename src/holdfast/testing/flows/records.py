@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
-from holdfast.errors import Conflict, InvalidInput
+from holdfast.errors import Conflict, IllegalTransition, InvalidInput
 from holdfast.flows import Flow, FlowStatus, FlowStore, StepStatus
-from holdfast.flows.errors import FlowExists, FlowNotFound, IllegalTransition, RevisionMismatch
+from holdfast.flows.errors import FlowExists, FlowNotFound, RevisionMismatch
 from holdfast.ids import new_id
 from holdfast.testing.conformance import expect, expect_equal, expect_json, expect_raises
 from holdfast.testing.flows.samples import (

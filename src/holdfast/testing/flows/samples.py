@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-from holdfast.flows import Flow, FlowEvent, FlowStatus, FlowStep, FlowStore, Page
+from holdfast.flows import Flow, FlowEvent, FlowStatus, FlowStep, FlowStore
+from holdfast.pages import Page
 from holdfast.testing.conformance import Suite, expect, expect_raises
 from holdfast.testing.units import UnitRunner
 

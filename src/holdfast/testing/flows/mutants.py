@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from holdfast.errors import HoldfastError
-from holdfast.flows import Flow, FlowEvent, FlowStatus, FlowStep, Page, SqlFlowStore, StepStatus
+from holdfast.flows import Flow, FlowEvent, FlowStatus, FlowStep, SqlFlowStore, StepStatus
 from holdfast.flows.errors import AlreadyTerminal, DuplicateStep, FlowExists, RevisionMismatch, StepNotFound
+from holdfast.pages import Page
 from holdfast.store import Transaction
 
 

@@ -227,7 +227,7 @@ def _bury(url: str) -> None:
 
 
 def _kill_process(scenario: Scenario, url: str, ledger: Path, point: int) -> str | None:
-    command = [sys.executable, "-m", "holdfast.testing.crash", scenario.reference, url, str(ledger), str(point)]
+    command = [sys.executable, "-m", "holdfast.testing.crash.flows", scenario.reference, url, str(ledger), str(point)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)  # noqa: S603
     if ended.returncode == -signal.SIGKILL:
         return ended.stdout.strip() or "?"

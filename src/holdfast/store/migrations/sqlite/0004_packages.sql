@@ -1,0 +1,1 @@
+-- 0004_packages: being written
