@@ -1,1 +1,23 @@
-"""Worlds."""
+"""Worlds: the mutable environments that runs act upon, which can be seen, put back, merged, compared and watched."""
+
+from __future__ import annotations
+
+from holdfast.worlds.model import Change, ChangeKind, Delta, MergeReport, Scope, StateView, diff
+from holdfast.worlds.notifier import StateChange, StateChangeNotifier
+from holdfast.worlds.service import MockService, Request, Response, StatefulService
+
+__all__ = [
+    "Change",
+    "ChangeKind",
+    "Delta",
+    "MergeReport",
+    "MockService",
+    "Request",
+    "Response",
+    "Scope",
+    "StateChange",
+    "StateChangeNotifier",
+    "StateView",
+    "StatefulService",
+    "diff",
+]

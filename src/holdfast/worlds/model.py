@@ -1,0 +1,185 @@
+"""Views of a world, and what can be said of two of them. Pure: no I/O.
+
+A view is flat: it maps each resource's name to one typed record, so that diff, merge, deltas and storage work alike
+for every service. Bodies are not in it: a record names its body by SHA-256.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+import msgspec
+
+from holdfast import codec
+from holdfast.worlds.errors import InvalidScope, InvalidView, ViewVersion
+
+R = TypeVar("R")
+V = TypeVar("V", bound="StateView[Any]")
+Policy = Literal["keep", "fail", "replace"]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
+_PATH = re.compile(r" - at `(.*)`$", re.DOTALL)
+_unlimited = 1 << 40
+
+
+class Scope(NamedTuple):
+    """What one state belongs to."""
+
+    account_id: str
+    region: str
+
+
+class StateView(msgspec.Struct, Generic[R], frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The state of one service in one scope, as typed values that go to JSON and back without loss (WO-1).
+
+    Attributes:
+        service: name of the service.
+        version: of the form of ``resources`` (WO-7).
+        resources: each resource's record by its name.
+        not_captured: what the service holds but the view does not (WO-8).
+    """
+
+    service: str
+    version: int
+    resources: dict[str, R]
+    not_captured: tuple[str, ...] = ()
+
+
+class ChangeKind(StrEnum):
+    """What happened to a resource."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[R]):
+    """One resource that differs between two states; ``None`` is absence."""
+
+    resource: str
+    before: R | None
+    after: R | None
+
+    @property
+    def kind(self) -> ChangeKind:
+        if self.before is None:
+            return ChangeKind.CREATED
+        return ChangeKind.DELETED if self.after is None else ChangeKind.UPDATED
+
+
+Delta = tuple[Change[R], ...]
+"""What leads from one state to another: one change a resource, in the order of their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict(Generic[R]):
+    """A resource of a merged view that an existing one stood in the way of (WO-4).
+
+    Attributes:
+        resource: the name in the view.
+        obstacle: the name of what stood in the way: the same, or e.g. a file where a directory is needed.
+        mine: what was there before the merge.
+        theirs: what the view has.
+        resolution: what was done about it.
+    """
+
+    resource: str
+    obstacle: str
+    mine: R
+    theirs: R
+    resolution: Literal["kept", "replaced"]
+
+
+@dataclass(frozen=True, slots=True)
+class MergeReport(Generic[R]):
+    """What a merge did or, with ``dry_run``, would do (WO-4).
+
+    Attributes:
+        added: names of new resources.
+        conflicts: all of them, whatever the policy.
+    """
+
+    added: tuple[str, ...] = ()
+    conflicts: tuple[Conflict[R], ...] = ()
+    policy: Policy = "keep"
+    dry_run: bool = False
+    delta: Delta[R] = field(default=(), repr=False)
+
+
+def diff(before: Mapping[str, R], after: Mapping[str, R]) -> Delta[R]:
+    """What leads from the resources ``before`` to those ``after``; empty when they are equal (WO-9)."""
+    differing = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
+    return tuple(Change(name, before.get(name), after.get(name)) for name in sorted(differing))
+
+
+def apply_delta(resources: dict[str, R], delta: Iterable[Change[R]]) -> None:
+    """Bring ``resources`` to the state after ``delta``."""
+    for change in delta:
+        _put(resources, change.resource, change.after)
+
+
+def undo_delta(resources: dict[str, R], delta: Iterable[Change[R]]) -> None:
+    """Bring ``resources`` to the state before ``delta``."""
+    for change in delta:
+        _put(resources, change.resource, change.before)
+
+
+def _put(resources: dict[str, R], name: str, record: R | None) -> None:
+    if record is None:
+        resources.pop(name, None)
+    else:
+        resources[name] = record
+
+
+def encode_view(view: StateView[Any]) -> str:
+    """``view`` as canonical JSON (WO-7): equal views give equal text."""
+    return codec.encode_canonical(view, what=f"The view of {view.service}", max_bytes=_unlimited)[0]
+
+
+def decode_view(kind: type[V], text: str | bytes, *, service: str, version: int) -> V:
+    """The view that ``text`` holds.
+
+    Args:
+        kind: of the view, parametrised: ``StateView[File]``.
+        service, version: what it must be of.
+
+    Raises:
+        InvalidView: not JSON, or not of that type or service; names the path.
+        ViewVersion: of another version.
+    """
+    try:
+        head = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        found = msgspec.json.decode(head.get("version", msgspec.Raw(b"null")))
+        if type(found) is not int or found != version:
+            raise ViewVersion(service, found, version)
+        view: V = msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, RecursionError) as error:
+        fault, path = str(error), "$"
+        if located := _PATH.search(fault):
+            fault, path = fault[: located.start()], located.group(1)
+        raise InvalidView(service, path, fault) from error
+    if view.service != service:
+        raise InvalidView(service, "$.service", f"it is a view of {view.service!r}")
+    return view
+
+
+def check_name(name: object, what: str) -> str:
+    """``name``, which becomes part of paths and keys.
+
+    Raises:
+        InvalidScope: it cannot be the name of ``what``.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidScope(f"{name!r} cannot be the name of {what}.")
+    return name
+
+
+def check_scope(account_id: str, region: str) -> Scope:
+    """Raises:
+    InvalidScope: one of them cannot be a name.
+    """
+    return Scope(check_name(account_id, "an account"), check_name(region, "a region"))

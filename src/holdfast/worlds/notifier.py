@@ -1,0 +1,110 @@
+"""Telling listeners of changes (WO-5, WO-6)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+from holdfast.worlds.model import Delta, Scope, StateView
+
+R = TypeVar("R")
+log = logging.getLogger("holdfast.worlds")
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange(Generic[R]):
+    """What a listener is told.
+
+    Attributes:
+        scope: account and region.
+        service: name of the service.
+        revision: counts the changes of this scope while the service is open.
+        delta: what changed; empty when somebody merely asked for a notification (WO-6).
+        view: gives the state of just that revision, computed when called.
+    """
+
+    scope: Scope
+    service: str
+    revision: int
+    delta: Delta[R]
+    view: Callable[[], StateView[R]]
+
+
+Listener = Callable[[StateChange[R]], None]
+
+
+class StateChangeNotifier(Generic[R]):
+    """Forwards changes to listeners, to each in order and in a thread of its own.
+
+    So no listener is ever called while the service's lock is held by its caller, and one that fails or is slow harms
+    neither the service nor other listeners (WO-5). Safe to use from any thread, a listener's included.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._subscriptions: list[_Subscription[R]] = []
+
+    def subscribe(self, listener: Listener[R]) -> Callable[[], None]:
+        """Have ``listener`` called with each change from now on; returns the unsubscribe."""
+        subscription = _Subscription(listener)
+        with self._lock:
+            self._subscriptions.append(subscription)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                if subscription in self._subscriptions:
+                    self._subscriptions.remove(subscription)
+            subscription.end()
+
+        return unsubscribe
+
+    def publish(self, change: StateChange[R]) -> None:
+        """Hand ``change`` to all listeners; returns at once."""
+        with self._lock:
+            for subscription in self._subscriptions:
+                subscription.put(change)
+
+    def drain(self, timeout: float | None = None) -> bool:
+        """Wait until everything published so far was heard; false when ``timeout`` (seconds) ran out first. For
+        tests; not to be called by a listener, which would wait for itself."""
+        with self._lock:
+            marks = [subscription.mark() for subscription in self._subscriptions]
+        return all(mark.wait(timeout) for mark in marks)
+
+
+class _Subscription(Generic[R]):
+    def __init__(self, listener: Listener[R]) -> None:
+        self._listener = listener
+        self._queue: SimpleQueue[StateChange[R] | threading.Event | None] = SimpleQueue()
+        self._ended = False
+        threading.Thread(target=self._serve, name="holdfast-listener", daemon=True).start()
+
+    def put(self, change: StateChange[R]) -> None:
+        self._queue.put(change)
+
+    def mark(self) -> threading.Event:
+        reached = threading.Event()
+        self._queue.put(reached)
+        return reached
+
+    def end(self) -> None:
+        """What is queued is not delivered any more."""
+        self._ended = True
+        self._queue.put(None)
+
+    def _serve(self) -> None:
+        while (found := self._queue.get()) is not None:
+            if isinstance(found, threading.Event):
+                found.set()
+            elif not self._ended:
+                self._tell(found)
+
+    def _tell(self, change: StateChange[R]) -> None:
+        try:
+            self._listener(change)
+        except Exception as error:
+            log.error("a listener of %s failed", change.service, exc_info=error)

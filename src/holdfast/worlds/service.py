@@ -1,0 +1,104 @@
+"""The ports of a world's services (WO-1 … WO-6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from holdfast.worlds.model import MergeReport, Policy, StateView
+from holdfast.worlds.notifier import StateChangeNotifier
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request to a mock service."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A mock service's answer."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class MockService(Protocol):
+    """A part of a world."""
+
+    @property
+    def service_name(self) -> str: ...
+
+    @property
+    def url_patterns(self) -> Sequence[str]:
+        """Regular expressions of the URLs it answers; empty for a service that speaks no HTTP."""
+        ...
+
+    def handle(self, request: Request) -> Response:
+        """Answer a request."""
+        ...
+
+
+class StatefulService(MockService, Protocol[R]):
+    """A service whose state can be seen, put back, merged and watched; ``R`` is the type of its resources' records.
+
+    State is per account and region. Safe to use from any thread.
+    """
+
+    def snapshot(self, account_id: str, region: str) -> StateView[R]:
+        """The state, consistent while clients write (WO-1).
+
+        Raises:
+            InvalidScope: names that cannot be.
+            StateViewError: it cannot be captured.
+        """
+        ...
+
+    def restore(self, account_id: str, region: str, view: StateView[R]) -> None:
+        """Replace the state of this account and region entirely, and no other's (WO-2).
+
+        Raises:
+            InvalidView, ViewVersion, MissingBlob: refused before anything changes.
+        """
+        ...
+
+    def merge(
+        self, account_id: str, region: str, view: StateView[R], *, policy: Policy = "keep", dry_run: bool = False
+    ) -> MergeReport[R]:
+        """Add what the view has and the state has not; nothing is removed or lost (WO-3).
+
+        Args:
+            policy: for a resource that both have, differently: ``keep`` what is there; ``fail``; ``replace`` the
+                colliding leaf alone (WO-4).
+            dry_run: report only.
+
+        Raises:
+            InvalidView, ViewVersion, MissingBlob: refused before anything changes.
+            MergeConflict: by the policy ``fail``; nothing was changed.
+        """
+        ...
+
+    @property
+    def notifier(self) -> StateChangeNotifier[R]:
+        """Tells of every successful mutation, and only of these (WO-5)."""
+        ...
+
+    def notify_state_changed(self, account_id: str, region: str) -> None:
+        """Snapshot and forward to all listeners (WO-6); may be called by a listener."""
+        ...
+
+    def decode(self, text: str | bytes) -> StateView[R]:
+        """The view that canonical (or any) JSON holds (WO-1, WO-7).
+
+        Raises:
+            InvalidView, ViewVersion: it is none of this service.
+        """
+        ...
