@@ -1,0 +1,1 @@
+-- 0008_world_values: being written
