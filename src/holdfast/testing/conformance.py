@@ -53,6 +53,11 @@ class Suite(Generic[P]):
         self.checks.append(function)
         return function
 
+    @property
+    def clauses(self) -> list[str]:
+        """The clauses that the checks hold, in order."""
+        return _ordered(map(clause_of, self.checks))
+
     def exercise(self, open: Opener[P]) -> list[str]:
         """Run every check on a backend of its own; returns the clauses held, in order.
 
@@ -72,7 +77,7 @@ class Suite(Generic[P]):
         if problems:
             clauses = _ordered(failed)
             raise ConformanceFailure(f"{self.port} breaks {', '.join(clauses)}", problems, clauses)
-        return _ordered(map(clause_of, self.checks))
+        return self.clauses
 
 
 def clause_of(check: Check[Any]) -> str:

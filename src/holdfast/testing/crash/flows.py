@@ -12,39 +12,28 @@ database) or in a process of its own with a real ``SIGKILL``. Afterwards a new w
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import subprocess
 import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from holdfast.app import Holdfast
-from holdfast.errors import StoreError
 from holdfast.flows import SqlFlowStore
 from holdfast.flows.definitions import Workflow
 from holdfast.flows.errors import RecordedError
 from holdfast.store import open_store
+from holdfast.testing.crash.fuse import Fuse, Killed, die, kill_process, named
 from holdfast.testing.ledger import EffectLedger
 
 FLOW = UUID("01890000-0000-7000-8000-000000000001")
 LEASE_SECONDS = 1.0
 TIMEOUT_SECONDS = 60.0
 _NO_PROCESS = (1 << 31) - 1
-
-
-class Killed(StoreError):
-    """What the killed part of the program sees of the database from its end on."""
-
-    code = "killed"
-    remedy = "Nothing: this is a rehearsal."
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +100,7 @@ def explore(
         one visit for each write point.
     """
     undisturbed = finish(scenario, new_url(), folder / "undisturbed.ledger")
-    kill = _kill_process if processes else kill_here
+    kill = _kill if processes else kill_here
     point = 1
     while True:
         url, ledger = new_url(), folder / f"point-{point}.ledger"
@@ -163,24 +152,6 @@ def effects(ledger: Path) -> dict[str, int]:
         return dict(found.counts())
 
 
-class _Fuse:
-    """A probe that ends everything at write point number ``point``."""
-
-    def __init__(self, point: int, blow: Callable[[str], None]) -> None:
-        self.where: str | None = None
-        self._left = point
-        self._blow = blow
-        self._lock = threading.Lock()
-
-    def __call__(self, where: str) -> None:
-        with self._lock:
-            self._left -= 1
-            if self._left > 0:
-                return
-            self.where = self.where or where
-        self._blow(where)
-
-
 def kill_here(scenario: Scenario, url: str, ledger: Path, point: int) -> str | None:
     """Let a part of this process die at the point; ``None`` when the run ended before it."""
     killed = threading.Event()
@@ -189,7 +160,7 @@ def kill_here(scenario: Scenario, url: str, ledger: Path, point: int) -> str | N
         killed.set()
         raise Killed("The process was killed.")
 
-    fuse = _Fuse(point, blow)
+    fuse = Fuse(point, blow)
 
     async def main() -> None:
         hf = Holdfast(url, workflows=[scenario.workflow], lease=LEASE_SECONDS, drain=0, park_after=3600, probe=fuse)
@@ -226,26 +197,14 @@ def _bury(url: str) -> None:
         store.run(lambda tx: tx.execute("UPDATE workers SET pid = :pid", {"pid": _NO_PROCESS}))
 
 
-def _kill_process(scenario: Scenario, url: str, ledger: Path, point: int) -> str | None:
-    command = [sys.executable, "-m", "holdfast.testing.crash.flows", scenario.reference, url, str(ledger), str(point)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)  # noqa: S603
-    if ended.returncode == -signal.SIGKILL:
-        return ended.stdout.strip() or "?"
-    if ended.returncode:
-        raise RuntimeError(f"the run to be killed failed by itself: {ended.stderr}")
-    return None
+def _kill(scenario: Scenario, url: str, ledger: Path, point: int) -> str | None:
+    return kill_process("holdfast.testing.crash.flows", scenario.reference, url, str(ledger), str(point))
 
 
 def main(reference: str, url: str, ledger: str, point: str) -> None:
     """The process that is killed."""
-    module, _, name = reference.partition(":")
-    workflow = getattr(import_module(module), name)
-
-    def blow(where: str) -> None:
-        os.write(1, where.encode())
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    fuse = _Fuse(int(point), blow)
+    workflow = named(reference)
+    fuse = Fuse(int(point), die)
     with (
         Holdfast(url, workflows=[workflow], lease=LEASE_SECONDS, park_after=3600, probe=fuse) as hf,
         suppress(RecordedError),

@@ -1,0 +1,69 @@
+"""Every port with its suite, its adapter, and the wrong backends that its suite must notice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from holdfast.flows import SqlFlowStore
+from holdfast.store import Transaction, open_store
+from holdfast.testing import flows
+from holdfast.testing.conformance import Suite, clause_of
+from holdfast.testing.flows.mutants import MUTANTS as FLOW_MUTANTS
+from holdfast.testing.units import StoreUnits
+
+P = TypeVar("P")
+Make = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Contract(Generic[P]):
+    """A port as the matrix examines it.
+
+    Attributes:
+        port: its name.
+        suite: its checks.
+        adapter: makes ours.
+        mutants: make wrong ones, alike; the attribute ``breaks`` of each is the clause it violates.
+        open: a fresh backend in the store at a URL, made by one of them.
+    """
+
+    port: str
+    suite: Suite[P]
+    adapter: Make
+    mutants: Sequence[type[Any]]
+    open: Callable[[str, Make], AbstractContextManager[Any]]
+
+    def exercise(self, new_url: Callable[[], str]) -> list[str]:
+        """The clauses that ours holds.
+
+        Raises:
+            ConformanceFailure: it breaks some.
+        """
+        return self.suite.exercise(lambda: self.open(new_url(), self.adapter))
+
+    def failures(self, make: Make, new_url: Callable[[], str], clause: str | None = None) -> list[str]:
+        """The clause of each check that fails on what ``make`` makes; of that ``clause`` alone, only the first."""
+        failed = []
+        for check in self.suite.checks:
+            if clause in (None, clause_of(check)):
+                try:
+                    with self.open(new_url(), make) as backend:
+                        check(backend)
+                except Exception:
+                    failed.append(clause_of(check))
+                    if clause:
+                        break
+        return failed
+
+
+@contextmanager
+def units_of(url: str, make: Callable[[Transaction], P]) -> Iterator[StoreUnits[P]]:
+    """A backend that is a port over transactions of a store."""
+    with open_store(url) as store:
+        yield StoreUnits(store, make)
+
+
+CONTRACTS: tuple[Contract[Any], ...] = (Contract("FlowStore", flows.suite, SqlFlowStore, FLOW_MUTANTS, units_of),)

@@ -1,0 +1,59 @@
+"""Every port holds its contract on every database, and every suite notices every wrong backend."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from holdfast.testing import matrix
+from holdfast.testing.contracts import CONTRACTS, Contract
+from tests.conftest import KINDS, MATRIX
+
+NAMES = dict(zip(KINDS, matrix.BACKENDS, strict=True))
+MUTANTS = [
+    pytest.param(contract, mutant, id=f"{contract.port}-{mutant.__name__}")
+    for contract in CONTRACTS
+    for mutant in contract.mutants
+]
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.port)
+def test_contract(contract: Contract[Any], new_store_url: Callable[[], str], request: pytest.FixtureRequest) -> None:
+    backend = NAMES[request.node.callspec.params["new_store_url"]]
+    row = matrix.examine(contract, backend, new_store_url)
+    request.config.stash[MATRIX].append(row)
+    assert row.holds, row
+    assert list(row.clauses) == contract.suite.clauses
+    assert row.mutants == row.caught >= 8
+
+
+@pytest.mark.parametrize(("contract", "mutant"), MUTANTS)
+def test_a_mutant_has_one_fault(contract: Contract[Any], mutant: type[Any]) -> None:
+    """A mutant that breaks everything would be caught by a suite that checks next to nothing."""
+    failed = contract.failures(mutant, lambda: "sqlite://")
+    assert mutant.breaks in failed
+    assert len(failed) < len(contract.suite.checks)
+
+
+def test_the_table_of_users(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--backend", "SQLite memory", "--port", "FlowStore"]
+    assert matrix.main([*asked, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["items"]
+    assert (row["port"], row["backend"], row["missed"]) == ("FlowStore", "SQLite memory", [])
+    assert row["mutants"] == row["caught"] > 0
+    assert matrix.main(asked) == 0
+    assert "FL-1 … 9, 14, 18" in capsys.readouterr().out
+
+
+def test_what_is_missed_is_said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = CONTRACTS[0]
+    wrong, right = whole.mutants[0], whole.adapter
+    broken = Contract(whole.port, whole.suite, wrong, [type("Right", (right,), {"breaks": "FL-1"})], whole.open)
+    monkeypatch.setattr(matrix, "CONTRACTS", (broken,))
+    assert matrix.main(["--backend", "SQLite memory"]) == 1
+    told = capsys.readouterr().out
+    assert wrong.breaks in told
+    assert "Right" in told
