@@ -27,10 +27,10 @@ from holdfast.pages import Page
 from holdfast.store import Row, Store, Transaction, open_store
 
 LARGE, SMALL = 1_000_000, 10_000
-PAGE = 50
+PAGE = 25
 LIMIT = 3.0
 TURNS = 200
-OWNERS = 20
+OWNERS = 10
 CHUNK = 20_000
 BEGAN = 1_700_000_000_000_000
 ONE = str(UUID(int=1))
