@@ -70,7 +70,7 @@ def test_every_check_cites_its_clause_and_is_named_once() -> None:
 
 def test_a_failure_names_check_and_clause_and_the_rest_is_run() -> None:
     ran: list[str] = []
-    port: Suite[FlowStore] = Suite("Port")
+    port: Suite[Units] = Suite("Port")
 
     @port.check
     def broken(units: Units) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from holdfast import codec
+from holdfast.audit.keys import environment_signer
 from holdfast.clock import Clock, SystemClock
 from holdfast.errors import StoreClosed
 from holdfast.flows import Flow, SqlFlowStore, manager
@@ -28,7 +29,7 @@ from holdfast.flows.errors import FlowCancelled, FlowFailed, FlowHalted, FlowNot
 from holdfast.flows.outcomes import Outcome, Outcomes
 from holdfast.flows.starts import Start, Starts, make_start
 from holdfast.ids import parse_id
-from holdfast.store import Store, Unit, open_store
+from holdfast.store import Signer, Store, Unit, open_store
 from holdfast.store.database import Probe
 from holdfast.store.units import await_for, wait_for
 
@@ -59,10 +60,12 @@ class Holdfast:
         max_payload_bytes: size limit of arguments and results, as JSON.
         patience: how long to wait for an unreachable server, in seconds.
         clock: where time is read; the machine's by default.
+        signer: what signs audit rows; by default the key in the file that ``HOLDFAST_AUDIT_KEY`` names, if any.
         probe: see :func:`holdfast.store.open_store`.
 
     Raises, on entering:
         StoreUrlInvalid, StorePathUnusable, StoreUnreachable, StoreTooNew: the store cannot be opened.
+        KeyNotFound, KeyInvalid, SigningUnavailable: ``HOLDFAST_AUDIT_KEY`` cannot be used; nothing was opened.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Holdfast:
         max_payload_bytes: int = codec.DEFAULT_MAX_BYTES,
         patience: float | None = None,
         clock: Clock | None = None,
+        signer: Signer | None = None,
         probe: Probe = lambda point: None,
     ) -> None:
         self.url = url or os.environ.get("HOLDFAST_URL") or DEFAULT_URL
@@ -94,6 +98,7 @@ class Holdfast:
         )
         self._patience = patience
         self._clock = clock or SystemClock()
+        self._signer = signer
         self._probe = probe
         self._store: Store | None = None
         self._worker: Worker | None = None
@@ -176,7 +181,8 @@ class Holdfast:
             self._task.result()
 
     def _open(self) -> None:
-        self._store = open_store(self.url, clock=self._clock, patience=self._patience, probe=self._probe)
+        signer = self._signer or environment_signer()
+        self._store = open_store(self.url, clock=self._clock, signer=signer, patience=self._patience, probe=self._probe)
         self._outcomes = Outcomes(self._store)
         self._starts = Starts(self._store, self)
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import holdfast
-from holdfast.cli import demo, doctor, flow, prune, worker
+from holdfast.cli import audit, demo, doctor, flow, prune, worker, world
 from holdfast.cli.output import FAILED, INTERRUPTED, USAGE, Output, exit_code
 from holdfast.cli.session import Common, JsonOption, StoreOption
 from holdfast.errors import HoldfastError
@@ -26,6 +26,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(flow.app, name="flow")
+app.add_typer(world.app, name="world")
+app.add_typer(audit.app, name="audit")
 app.command("demo")(demo.run)
 app.command("worker")(worker.serve)
 app.command("doctor")(doctor.examine)

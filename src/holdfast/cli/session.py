@@ -11,6 +11,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from holdfast.app import DEFAULT_URL
+from holdfast.audit.keys import environment_signer
 from holdfast.cli.output import Output
 from holdfast.store import Store, check_store, open_store
 
@@ -49,12 +50,14 @@ class Session(NamedTuple):
 
     @contextmanager
     def store(self) -> Iterator[Store]:
-        """The existing store, opened without creating or migrating anything.
+        """The existing store, opened without creating or migrating anything; it signs where HOLDFAST_AUDIT_KEY is set.
 
         Raises:
             StoreMissing, StoreTooNew, StoreOutdated, StoreError: it cannot be used.
+            KeyNotFound, KeyInvalid, SigningUnavailable: that key cannot be.
         """
-        with open_store(self.url, migrate=False, patience=PATIENCE_SECONDS) as store:
+        signer = environment_signer()
+        with open_store(self.url, signer=signer, migrate=False, patience=PATIENCE_SECONDS) as store:
             check_store(store)
             yield store
 

@@ -9,13 +9,14 @@ from holdfast.store.keys import prune_keys
 from holdfast.store.migrate import check_version, found_version
 from holdfast.store.queries import Query, load_queries
 from holdfast.store.sqlite import SqliteBackend, sqlite_path
-from holdfast.store.transaction import Row, Transaction
+from holdfast.store.transaction import Row, Signer, Transaction
 from holdfast.store.units import Unit
 
 __all__ = [
     "Backend",
     "Query",
     "Row",
+    "Signer",
     "Store",
     "Transaction",
     "Unit",
@@ -31,6 +32,7 @@ def open_store(
     url: str,
     *,
     clock: Clock | None = None,
+    signer: Signer | None = None,
     patience: float | None = None,
     migrate: bool = True,
     probe: Probe = lambda point: None,
@@ -40,6 +42,7 @@ def open_store(
     Args:
         url: ``sqlite:///path.db``, ``sqlite://`` (in memory) or ``postgresql://…?schema=name``.
         clock: where time is read; the machine's by default.
+        signer: what signs audit rows and checkpoints; by default, nothing.
         patience: seconds to wait for an unreachable server (PostgreSQL; default 60).
         migrate: when false, nothing is created, migrated or otherwise written by opening, and no lock is waited for;
             :func:`check_store` then says whether the schema is this code's.
@@ -50,7 +53,7 @@ def open_store(
         StorePathUnusable, StoreUnreachable, StoreTooNew: it cannot be opened.
         StoreMissing: with ``migrate=False``, there is no such file.
     """
-    return Store(_backend(url, patience, create=migrate), clock, migrate=migrate, probe=probe)
+    return Store(_backend(url, patience, create=migrate), clock, signer=signer, migrate=migrate, probe=probe)
 
 
 def check_store(store: Store) -> None:

@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 from holdfast.clock import Clock, SystemClock
 from holdfast.errors import HoldfastError, StoreError
 from holdfast.store.migrate import migrate as migrate_schema
-from holdfast.store.transaction import Transaction
+from holdfast.store.transaction import Signer, Transaction
 from holdfast.store.units import Executor, Unit, UnitThreads, await_for, wait_for
 
 R = TypeVar("R")
@@ -40,7 +40,7 @@ class Backend(Protocol):
     group: int
     local: bool
 
-    def writers(self, clock: Clock, probe: Probe) -> list[Callable[[], Executor]]: ...
+    def writers(self, clock: Clock, signer: Signer | None, probe: Probe) -> list[Callable[[], Executor]]: ...
 
     def readers(self, clock: Clock) -> list[Callable[[], Executor]]:
         """Executors for reading; empty where reading goes through the writers."""
@@ -58,6 +58,14 @@ class Backend(Protocol):
         """The pid that is writing now, where the database queues its writers."""
         ...
 
+    def hold(self, name: str) -> Callable[[], None] | None:
+        """Have ``name`` for oneself until the returned release is called or this process dies; ``None``: it is taken.
+
+        Args:
+            name: may be part of a file's name.
+        """
+        ...
+
 
 class Store:
     """An open store. Make one with :func:`holdfast.store.open_store`.
@@ -70,12 +78,13 @@ class Store:
         backend: Backend,
         clock: Clock | None = None,
         *,
+        signer: Signer | None = None,
         migrate: bool = True,
         probe: Probe = lambda point: None,
     ) -> None:
         self.clock = clock or SystemClock()
         self.backend = backend
-        self._writers = UnitThreads("writer", backend.writers(self.clock, probe), group=backend.group)
+        self._writers = UnitThreads("writer", backend.writers(self.clock, signer, probe), group=backend.group)
         readers = backend.readers(self.clock)
         self._readers = UnitThreads("reader", readers, group=1) if readers else self._writers
         if not migrate:

@@ -31,7 +31,7 @@ from holdfast.ids import new_id
 from holdfast.store.database import Probe
 from holdfast.store.keys import claim_key
 from holdfast.store.queries import Query, compile_postgres
-from holdfast.store.transaction import NONE, Params, Row, Transaction
+from holdfast.store.transaction import NONE, Params, Row, Signer, Transaction
 from holdfast.store.units import Executor, Unit
 
 log = logging.getLogger("holdfast.store")
@@ -46,6 +46,7 @@ _ONE_VIEW = psycopg.IsolationLevel.REPEATABLE_READ
 _FULL = (pg.DiskFull,)
 _NO_SERVER = ("08", "53", "57P")
 """Classes of SQLSTATE that say that the server, not the statement, is at fault."""
+_TAKE_HOLD = "SELECT pg_try_advisory_lock(hashtext('holdfast hold'), hashtext(%s))"
 _json = msgspec.json.Encoder()
 
 
@@ -81,8 +82,8 @@ class PostgresBackend:
         user = shown[0].partition(":")[0]
         self.url = f"postgresql://{user}{shown[1]}{shown[2]}{parts.path}?schema={self.schema}"
 
-    def writers(self, clock: Clock, probe: Probe) -> list[Callable[[], Executor]]:
-        return [lambda: PostgresExecutor(self, clock, probe) for _ in range(CONNECTIONS)]
+    def writers(self, clock: Clock, signer: Signer | None, probe: Probe) -> list[Callable[[], Executor]]:
+        return [lambda: PostgresExecutor(self, clock, probe, signer=signer) for _ in range(CONNECTIONS)]
 
     def readers(self, clock: Clock) -> list[Callable[[], Executor]]:
         return [lambda: PostgresExecutor(self, clock, lambda point: None, isolation=_ONE_VIEW) for _ in range(READERS)]
@@ -138,12 +139,26 @@ class PostgresBackend:
     def turn_holder(self) -> int | None:
         return None
 
+    def hold(self, name: str) -> Callable[[], None] | None:
+        """A session's lock, on a connection of its own."""
+        try:
+            connection = self.connect()
+            if connection.execute(_TAKE_HOLD, [f"{self.schema} {name}"]).fetchone() == (True,):
+                return connection.close
+            connection.close()
+        except psycopg.Error as error:
+            raise translate(error) from error
+        return None
+
 
 class PostgresTransaction:
     """A :class:`Transaction` on a PostgreSQL connection."""
 
-    def __init__(self, connection: psycopg.Connection[Any], clock: Clock, actor: str) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[Any], clock: Clock, actor: str, signer: Signer | None = None
+    ) -> None:
         self.clock = clock
+        self.signer = signer
         self.actor = actor
         self.open = True
         self._connection = connection
@@ -188,10 +203,12 @@ class PostgresExecutor:
         clock: Clock,
         probe: Probe,
         *,
+        signer: Signer | None = None,
         isolation: psycopg.IsolationLevel | None = None,
     ) -> None:
         self._backend = backend
         self._clock = clock
+        self._signer = signer
         self._probe = probe
         self._isolation = isolation
         self._connection: psycopg.Connection[Any] | None = None
@@ -239,7 +256,7 @@ class PostgresExecutor:
             pause = min(pause * 2, 1.0)
 
     def _attempt(self, connection: psycopg.Connection[Any], unit: Unit, key: str | None = None) -> None:
-        tx = PostgresTransaction(connection, self._clock, unit.actor)
+        tx = PostgresTransaction(connection, self._clock, unit.actor, self._signer)
         try:
             if key and not claim_key(tx, key):
                 return  # an earlier attempt was committed and only its answer lost: its result stands

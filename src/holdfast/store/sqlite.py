@@ -17,8 +17,9 @@ from typing import Any
 from holdfast.clock import Clock
 from holdfast.errors import HoldfastError, StoreBusy, StoreClosed, StoreError, StoreFull, StorePathUnusable
 from holdfast.store.database import Probe
+from holdfast.store.holds import NamedHolds, take_file
 from holdfast.store.queries import MAX_ROOM, Query, compile_sqlite, sqlite_room
-from holdfast.store.transaction import NONE, Params, Row, Transaction
+from holdfast.store.transaction import NONE, Params, Row, Signer, Transaction
 from holdfast.store.turnstile import Turnstile, holder
 from holdfast.store.units import MAX_GROUP, Executor, Unit, log
 
@@ -43,9 +44,10 @@ class SqliteBackend:
         self.watchers: list[Callable[[], None]] = []
         self._create = create
         self._synchronous = synchronous
+        self._holds = NamedHolds()
 
-    def writers(self, clock: Clock, probe: Probe) -> list[Callable[[], Executor]]:
-        return [lambda: SqliteWriter(self, clock, probe)]
+    def writers(self, clock: Clock, signer: Signer | None, probe: Probe) -> list[Callable[[], Executor]]:
+        return [lambda: SqliteWriter(self, clock, signer, probe)]
 
     def readers(self, clock: Clock) -> list[Callable[[], Executor]]:
         return [] if self.local else [lambda: SqliteReader(self, clock) for _ in range(READERS)]
@@ -89,12 +91,21 @@ class SqliteBackend:
     def turn_holder(self) -> int | None:
         return holder(self.path) if self.path else None
 
+    def hold(self, name: str) -> Callable[[], None] | None:
+        if self.path is None:
+            return self._holds.take(name)
+        try:
+            return take_file(self.path.with_name(f"{self.path.name}-hold-{name}"))
+        except OSError as error:
+            raise StorePathUnusable(f"{self.path} cannot be used as a store: {error.strerror}.") from error
+
 
 class SqliteTransaction:
     """A :class:`Transaction` on a SQLite connection."""
 
-    def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
+    def __init__(self, connection: sqlite3.Connection, clock: Clock, signer: Signer | None = None) -> None:
         self.clock = clock
+        self.signer = signer
         self.actor = "system"
         self.open = False
         self._connection = connection
@@ -143,9 +154,10 @@ class SqliteTransaction:
 class SqliteWriter:
     """The one writer of a process."""
 
-    def __init__(self, backend: SqliteBackend, clock: Clock, probe: Probe) -> None:
+    def __init__(self, backend: SqliteBackend, clock: Clock, signer: Signer | None, probe: Probe) -> None:
         self._backend = backend
         self._clock = clock
+        self._signer = signer
         self._probe = probe
         self._turnstile: Turnstile | None = None
         self._connection: sqlite3.Connection | None = None
@@ -196,7 +208,7 @@ class SqliteWriter:
         """Opened inside the turn: switching a new file to WAL tolerates nobody beside it."""
         if self._connection is None:
             self._connection = self._backend.connect()
-            self._tx = SqliteTransaction(self._connection, self._clock)
+            self._tx = SqliteTransaction(self._connection, self._clock, self._signer)
         return self._connection
 
     def _commit_all(self, connection: sqlite3.Connection, group: Sequence[Unit]) -> None:

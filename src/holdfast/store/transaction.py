@@ -14,6 +14,21 @@ Row = tuple[Any, ...]
 NONE: Params = MappingProxyType({})
 
 
+class Signer(Protocol):
+    """Signs what must not be forged: rows of the audit chain, and its checkpoints.
+
+    Attributes:
+        key_id: names the key to whoever verifies.
+    """
+
+    @property
+    def key_id(self) -> str: ...
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature of ``message``. Called inside the transaction; from any thread."""
+        ...
+
+
 class Transaction(Protocol):
     """One open transaction, valid only while the unit of work that was given it runs.
 
@@ -24,10 +39,12 @@ class Transaction(Protocol):
     Attributes:
         actor: on whose behalf this unit runs.
         clock: where to read the time.
+        signer: what signs here; ``None`` where nothing is signed.
     """
 
     actor: str
     clock: Clock
+    signer: Signer | None
 
     def fetch(self, query: Query | str, params: Params = NONE, *, rows: Sequence[Row] | None = None) -> list[Row]:
         """All rows of the answer."""

@@ -6,6 +6,8 @@ from holdfast.testing.clock import VirtualClock
 from holdfast.testing.conformance import ConformanceFailure, Violation
 from holdfast.testing.flows import exercise_flow_store
 from holdfast.testing.ledger import EffectLedger
+from holdfast.testing.packages import exercise_package_store
+from holdfast.testing.plans import exercise_plan_store
 from holdfast.testing.units import Opener, StoreUnits, UnitRunner
 
 __all__ = [
@@ -17,4 +19,6 @@ __all__ = [
     "Violation",
     "VirtualClock",
     "exercise_flow_store",
+    "exercise_package_store",
+    "exercise_plan_store",
 ]

@@ -1,7 +1,7 @@
 """What the conformance suites have in common: named checks, each of which holds one clause of a contract.
 
-A check is a function of a :class:`~holdfast.testing.units.UnitRunner`; its docstring begins with the clause, as in
-``"FL-2: what is absent is None."``. Each runs on a fresh backend of its own.
+A check is a function of a backend, such as a :class:`~holdfast.testing.units.UnitRunner`; its docstring begins with
+the clause, as in ``"FL-2: what is absent is None."``. Each runs on a fresh backend of its own.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Generic, TypeVar
 
-from holdfast.testing.units import Opener, P, UnitRunner
-
 E = TypeVar("E", bound=BaseException)
-Check = Callable[[UnitRunner[P]], None]
+B = TypeVar("B")
+Check = Callable[[B], None]
 _CLAUSE = re.compile(r"([A-Z]{2}-\d+): ")
 
 
@@ -40,14 +40,14 @@ class ConformanceFailure(ExceptionGroup[Exception]):
         return ConformanceFailure(self.message, exceptions, self.failed)
 
 
-class Suite(Generic[P]):
-    """The checks of one port."""
+class Suite(Generic[B]):
+    """The checks of one port; ``B`` is what they are given of a backend."""
 
     def __init__(self, port: str) -> None:
         self.port = port
-        self.checks: list[Check[P]] = []
+        self.checks: list[Check[B]] = []
 
-    def check(self, function: Check[P]) -> Check[P]:
+    def check(self, function: Check[B]) -> Check[B]:
         """Add a check (a decorator)."""
         clause_of(function)
         self.checks.append(function)
@@ -58,7 +58,7 @@ class Suite(Generic[P]):
         """The clauses that the checks hold, in order."""
         return _ordered(map(clause_of, self.checks))
 
-    def exercise(self, open: Opener[P]) -> list[str]:
+    def exercise(self, open: Callable[[], AbstractContextManager[B]]) -> list[str]:
         """Run every check on a backend of its own; returns the clauses held, in order.
 
         Raises:
@@ -68,8 +68,8 @@ class Suite(Generic[P]):
         failed: list[str] = []
         for check in self.checks:
             try:
-                with open() as units:
-                    check(units)
+                with open() as backend:
+                    check(backend)
             except Exception as error:
                 error.add_note(f"{check.__name__}: {check.__doc__}")
                 problems.append(error)

@@ -7,11 +7,17 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from holdfast.councils import SqlCouncilRepository
 from holdfast.flows import SqlFlowStore
+from holdfast.packages import PackagePorts
+from holdfast.plans import PlanPorts
 from holdfast.store import Transaction, open_store
-from holdfast.testing import flows
+from holdfast.testing import councils, flows, packages, plans
 from holdfast.testing.conformance import Suite, clause_of
+from holdfast.testing.councils.mutants import MUTANTS as COUNCIL_MUTANTS
 from holdfast.testing.flows.mutants import MUTANTS as FLOW_MUTANTS
+from holdfast.testing.packages.mutants import MUTANTS as PACKAGE_MUTANTS
+from holdfast.testing.plans.mutants import MUTANTS as PLAN_MUTANTS
 from holdfast.testing.units import StoreUnits
 
 P = TypeVar("P")
@@ -66,4 +72,9 @@ def units_of(url: str, make: Callable[[Transaction], P]) -> Iterator[StoreUnits[
         yield StoreUnits(store, make)
 
 
-CONTRACTS: tuple[Contract[Any], ...] = (Contract("FlowStore", flows.suite, SqlFlowStore, FLOW_MUTANTS, units_of),)
+CONTRACTS: tuple[Contract[Any], ...] = (
+    Contract("FlowStore", flows.suite, SqlFlowStore, FLOW_MUTANTS, units_of),
+    Contract("PlanStore", plans.suite, PlanPorts.over, PLAN_MUTANTS, units_of),
+    Contract("CouncilRepositoryPort", councils.suite, SqlCouncilRepository, COUNCIL_MUTANTS, councils.open_councils),
+    Contract("PackageStore", packages.suite, PackagePorts.over, PACKAGE_MUTANTS, units_of),
+)

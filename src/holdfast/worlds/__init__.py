@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from holdfast.worlds.checkpoints import Checkpoint, Moment
+from holdfast.worlds.comparing import WorldDiff
 from holdfast.worlds.model import Change, ChangeKind, Delta, MergeReport, Scope, StateView, diff
 from holdfast.worlds.notifier import StateChange, StateChangeNotifier
 from holdfast.worlds.service import MockService, Request, Response, StatefulService
+from holdfast.worlds.world import World
 
 __all__ = [
     "Change",
     "ChangeKind",
+    "Checkpoint",
     "Delta",
     "MergeReport",
     "MockService",
+    "Moment",
     "Request",
     "Response",
     "Scope",
@@ -19,5 +24,7 @@ __all__ = [
     "StateChangeNotifier",
     "StateView",
     "StatefulService",
+    "World",
+    "WorldDiff",
     "diff",
 ]

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from holdfast.worlds.errors import InvalidView, MergeConflict, ViewVersion
+from holdfast.worlds.errors import InvalidView, MergeConflict, RevisionGone, ViewVersion
 from holdfast.worlds.model import (
     Change,
     Conflict,
@@ -32,11 +32,15 @@ Plan = Callable[[Mapping[str, R]], Delta[R]]
 
 class _Revision(Generic[R]):
     """A link of a scope's chain of changes. An event holds its own link, and that holds the later ones: so views of
-    old revisions can be computed exactly as long as somebody may still ask for them."""
+    old revisions can be computed exactly as long as somebody may still ask for them.
+
+    Attributes:
+        delta: what led here from the link before; ``None`` when nobody can tell any more.
+    """
 
     __slots__ = ("delta", "later", "number")
 
-    def __init__(self, number: int, delta: Delta[R]) -> None:
+    def __init__(self, number: int, delta: Delta[R] | None) -> None:
         self.number = number
         self.delta = delta
         self.later: _Revision[R] | None = None
@@ -46,7 +50,8 @@ class ResourceService(ABC, Generic[R]):
     """A :class:`~holdfast.worlds.service.StatefulService` over resources that can be read and changed.
 
     A concrete service says how its resources are read and changed (:meth:`_read`, :meth:`_change`), and changes them
-    through :meth:`_mutate` alone.
+    through :meth:`_mutate` alone. One whose state others change too reports what they did (:meth:`_catch_up`) before
+    it returns from either.
 
     Attributes:
         service_name: of the service.
@@ -132,20 +137,26 @@ class ResourceService(ABC, Generic[R]):
         scope = check_scope(account_id, region)
         with self._gate:
             view = self._view(self._read(scope))
-            revision = self._revision(scope)
-            change = StateChange(scope, self.service_name, revision.number, (), lambda: view)
-            self._untold.append(change)
+            self._announce(scope, self._revision(scope).number, (), lambda: view)
         self._tell()
 
     def decode(self, text: str | bytes) -> StateView[R]:
         return decode_view(self.view_type, text, service=self.service_name, version=self.version)
+
+    def check(self, view: StateView[R]) -> None:
+        """See that :meth:`restore` and :meth:`merge` would take ``view``, without looking at the present state.
+
+        Raises:
+            InvalidView, ViewVersion, MissingBlob: they would not.
+        """
+        self._accepted(view)
 
     def _mutate(self, scope: Scope, plan: Plan[R]) -> Delta[R]:
         """Change resources by ``plan`` and tell the listeners, once the gate is open again (WO-5)."""
         with self._gate:
             delta = self._change(scope, plan)
             if delta:
-                self._add_revision(scope, delta)
+                self._add_revision(scope, self._revision(scope).number + 1, delta)
         self._tell()
         return delta
 
@@ -189,23 +200,51 @@ class ResourceService(ABC, Generic[R]):
         added = tuple(change.resource for change in delta if change.before is None)
         return MergeReport(added, tuple(conflicts), policy, dry_run, delta)
 
+    def _known(self, scope: Scope) -> int | None:
+        """The number of the revision up to which the changes are known here, if any is."""
+        last = self._last.get(scope)
+        return None if last is None else last.number
+
+    def _catch_up(self, scope: Scope, number: int, delta: Delta[R] | None) -> None:
+        """Take note that others brought the scope to the revision ``number``; called inside the gate.
+
+        Listeners are told before the next change of this service. What was changed before anything was known here is
+        nobody's news.
+
+        Args:
+            delta: what led there from the revision known here; ``None``: nobody can tell any more.
+        """
+        known = self._known(scope)
+        if known is None:
+            self._last[scope] = _Revision(number, ())
+        elif known != number:
+            self._add_revision(scope, number, delta)
+
     def _revision(self, scope: Scope) -> _Revision[R]:
         return self._last.setdefault(scope, _Revision(0, ()))
 
-    def _add_revision(self, scope: Scope, delta: Delta[R]) -> None:
-        last = self._revision(scope)
-        last.later = revision = _Revision(last.number + 1, delta)
+    def _add_revision(self, scope: Scope, number: int, delta: Delta[R] | None) -> None:
+        revision = _Revision(number, delta)
+        self._revision(scope).later = revision
         self._last[scope] = revision
-        self._untold.append(
-            StateChange(scope, self.service_name, revision.number, delta, lambda: self._view_at(scope, revision))
-        )
+        self._announce(scope, number, delta or (), lambda: self._view_at(scope, revision))
+
+    def _announce(self, scope: Scope, number: int, delta: Delta[R], view: Callable[[], StateView[R]]) -> None:
+        self._untold.append(StateChange(scope, self.service_name, number, delta, view))
 
     def _view_at(self, scope: Scope, revision: _Revision[R]) -> StateView[R]:
-        """The state at ``revision``: the present one, with all later changes undone."""
+        """The state at ``revision``: the present one, with all later changes undone.
+
+        Raises:
+            RevisionGone: some of them cannot be told any more.
+        """
+        number = revision.number
         with self._gate:
             resources = self._read(scope)
             later: list[Delta[R]] = []
             while (found := revision.later) is not None:
+                if found.delta is None:
+                    raise RevisionGone(self.service_name, scope, number)
                 later.append(found.delta)
                 revision = found
         for delta in reversed(later):

@@ -63,6 +63,23 @@ class MissingBlob(StateViewError, NotFound):
         super().__init__(f"{len(self.digests)} bodies of the view are not stored here, first {self.digests[0]}.")
 
 
+class RevisionGone(StateViewError, NotFound):
+    """An event's view was asked for when its revision could not be computed any more.
+
+    Attributes:
+        revision: that was asked for.
+    """
+
+    code = "revision_gone"
+    remedy = "Ask for an event's view soon, in its listener; or snapshot the present state."
+
+    def __init__(self, service: str, scope: tuple[str, str], revision: int) -> None:
+        super().__init__(
+            f"Revision {revision} of {service} in {'/'.join(scope)} is gone: other processes changed too much since."
+        )
+        self.revision = revision
+
+
 class WorldShared(StateViewError, Conflict):
     """A scope belongs to another run, so that this one may not rewind it (WO-13).
 
@@ -101,3 +118,75 @@ class InvalidScope(InvalidInput):
 
     code = "invalid_scope"
     remedy = "Use 1 to 64 letters, digits, '-', '_' or '.', beginning with a letter or digit."
+
+
+class CheckpointNotFound(NotFound):
+    """The world has no checkpoint of that name or id."""
+
+    code = "checkpoint_not_found"
+    remedy = "List the world's checkpoints: `holdfast world ls`, or world.checkpoints()."
+
+    def __init__(self, world: str, wanted: str) -> None:
+        super().__init__(f"The world {world} has no checkpoint {wanted!r}.")
+
+
+class CheckpointExists(Conflict):
+    """The world has a checkpoint of that name."""
+
+    code = "checkpoint_exists"
+    remedy = "Choose another name, or forget the old one first: `holdfast world forget`, or world.forget(name)."
+
+    def __init__(self, world: str, name: str) -> None:
+        super().__init__(f"The world {world} has a checkpoint {name!r} already.")
+
+
+class CheckpointInUse(Conflict):
+    """A restore that has begun needs the checkpoint."""
+
+    code = "checkpoint_in_use"
+    remedy = "Finish the restore first: opening the world carries it out."
+
+
+class RestorePending(Conflict):
+    """A restore of the world is under way in another process (WO-10).
+
+    Attributes:
+        world: its name.
+    """
+
+    code = "restore_pending"
+    remedy = "Wait for it to end; if its process has died, opening the world carries the restore out."
+
+    def __init__(self, world: str) -> None:
+        super().__init__(f"The world {world} is being restored.")
+        self.world = world
+
+
+class RestoreLost(Conflict):
+    """Another process has taken this restore over, and carries it out (WO-10)."""
+
+    code = "restore_lost"
+    remedy = "Nothing to do: the world comes to the same checkpoint by the other process."
+
+    def __init__(self, world: str) -> None:
+        super().__init__(f"The restore of the world {world} was taken over by another process.")
+
+
+class UnknownService(InvalidInput):
+    """A state of a service that the world was not opened with."""
+
+    code = "unknown_service"
+    remedy = "Open the world with all of its services."
+
+    def __init__(self, world: str, service: str) -> None:
+        super().__init__(f"The world {world} was opened without the service {service!r}.")
+
+
+class ScopeInUse(Conflict):
+    """A fork's copy would overwrite what is in its scope already (WO-13)."""
+
+    code = "scope_in_use"
+    remedy = "Fork to a scope that is empty."
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"{scope} is not empty.")

@@ -6,15 +6,18 @@ for every service. Bodies are not in it: a record names its body by SHA-256.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
 
 import msgspec
 
 from holdfast import codec
+from holdfast.errors import NotSerialisable
+from holdfast.text import is_storable
 from holdfast.worlds.errors import InvalidScope, InvalidView, ViewVersion
 
 R = TypeVar("R")
@@ -22,6 +25,8 @@ V = TypeVar("V", bound="StateView[Any]")
 Policy = Literal["keep", "fail", "replace"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _PATH = re.compile(r" - at `(.*)`$", re.DOTALL)
+_RECORD = "$.resources[...]"
+"""What the decoder calls every record."""
 _unlimited = 1 << 40
 
 
@@ -136,8 +141,27 @@ def _put(resources: dict[str, R], name: str, record: R | None) -> None:
 
 
 def encode_view(view: StateView[Any]) -> str:
-    """``view`` as canonical JSON (WO-7): equal views give equal text."""
-    return codec.encode_canonical(view, what=f"The view of {view.service}", max_bytes=_unlimited)[0]
+    """``view`` as canonical JSON (WO-7): equal views give equal text.
+
+    Raises:
+        InvalidView: it was made by hand and has no JSON form; names the path.
+    """
+    try:
+        return codec.encode_canonical(view, max_bytes=_unlimited)[0]
+    except NotSerialisable as error:
+        raise InvalidView(view.service, _unwritable(view), error.message.rstrip(".")) from error
+
+
+def _unwritable(view: StateView[Any]) -> str:
+    """Where in ``view`` the first thing is that has no JSON form."""
+    resources: object = view.resources
+    if isinstance(resources, dict):
+        for name, record in resources.items():
+            try:
+                codec.encode_canonical({name: record}, max_bytes=_unlimited)
+            except NotSerialisable:
+                return path_of(name)
+    return "$"
 
 
 def decode_view(kind: type[V], text: str | bytes, *, service: str, version: int) -> V:
@@ -151,20 +175,45 @@ def decode_view(kind: type[V], text: str | bytes, *, service: str, version: int)
         InvalidView: not JSON, or not of that type or service; names the path.
         ViewVersion: of another version.
     """
+    head: dict[str, msgspec.Raw] = {}
     try:
         head = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
         found = msgspec.json.decode(head.get("version", msgspec.Raw(b"null")))
         if type(found) is not int or found != version:
             raise ViewVersion(service, found, version)
         view: V = msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
-        fault, path = str(error), "$"
-        if located := _PATH.search(fault):
-            fault, path = fault[: located.start()], located.group(1)
-        raise InvalidView(service, path, fault) from error
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise InvalidView(service, *_located(error, kind, head)) from error
     if view.service != service:
         raise InvalidView(service, "$.service", f"it is a view of {view.service!r}")
     return view
+
+
+def path_of(name: object) -> str:
+    """Where the record of that name is in a view, printable whatever the name."""
+    text = str(name)
+    return f"$.resources[{json.dumps(text, ensure_ascii=not is_storable(text))}]"
+
+
+def _located(error: Exception, kind: Any, head: dict[str, msgspec.Raw]) -> tuple[str, str]:
+    """Where and what the fault of a view is; ``head``: its fields, as far as they could be told apart."""
+    path, fault = _path_and_fault(error)
+    if not path.startswith(_RECORD):
+        return path, fault
+    (record,) = get_args(kind)
+    for name, raw in msgspec.json.decode(head["resources"], type=dict[str, msgspec.Raw]).items():
+        try:
+            msgspec.json.decode(raw, type=record)
+        except msgspec.DecodeError as found:
+            path, fault = _path_and_fault(found)
+            return path_of(name) + path.removeprefix("$"), fault
+    return path, fault
+
+
+def _path_and_fault(error: Exception) -> tuple[str, str]:
+    fault = str(error)
+    located = _PATH.search(fault)
+    return (located.group(1), fault[: located.start()]) if located else ("$", fault)
 
 
 def check_name(name: object, what: str) -> str:

@@ -22,7 +22,7 @@ class StateChange(Generic[R]):
     Attributes:
         scope: account and region.
         service: name of the service.
-        revision: counts the changes of this scope while the service is open.
+        revision: counts the changes of this scope, upwards; what other processes did may count as one.
         delta: what changed; empty when somebody merely asked for a notification (WO-6).
         view: gives the state of just that revision, computed when called.
     """
@@ -106,5 +106,5 @@ class _Subscription(Generic[R]):
     def _tell(self, change: StateChange[R]) -> None:
         try:
             self._listener(change)
-        except Exception as error:
+        except BaseException as error:  # one that exits must not take those to come along either
             log.error("a listener of %s failed", change.service, exc_info=error)

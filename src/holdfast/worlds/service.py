@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from holdfast.worlds.model import MergeReport, Policy, StateView
 from holdfast.worlds.notifier import StateChangeNotifier
@@ -44,6 +44,17 @@ class MockService(Protocol):
 
     def handle(self, request: Request) -> Response:
         """Answer a request."""
+        ...
+
+
+@runtime_checkable
+class ViewChecker(Protocol):
+    """What a service may offer besides: seeing whether it would take a view costs less than a dry run of a merge."""
+
+    def check(self, view: StateView[Any]) -> None:
+        """Raises:
+        InvalidView, ViewVersion, MissingBlob: neither restore nor merge would take it.
+        """
         ...
 
 

@@ -18,7 +18,7 @@ E = TypeVar("E", bound=BaseException)
 Flows = UnitRunner[FlowStore]
 PageOf = Callable[[int | None, str | None], Page[T]]
 
-suite: Suite[FlowStore] = Suite("FlowStore")
+suite: Suite[Flows] = Suite("FlowStore")
 LONG_AGO = datetime(2024, 5, 1, 12, 30, 15, 123457, tzinfo=UTC)
 TERMINAL = (FlowStatus.FINISHED, FlowStatus.FAILED, FlowStatus.CANCELLED)
 MALFORMED_CURSORS = ("", "x", "1.", ".1", "1.2.3", "--1.-", "1;DROP TABLE flows", "9" * 40, f"{'9' * 40}.1", "1.5e3")

@@ -7,11 +7,13 @@ CREATE TABLE audit_rows (
     act text COLLATE "C" NOT NULL,
     subject text COLLATE "C" NOT NULL,
     detail text NOT NULL,
+    prev_hash text NOT NULL,
     hash text NOT NULL,
     key_id text,
     signature text
 );
-CREATE INDEX audit_rows_subject ON audit_rows (subject, act, seq);
+CREATE INDEX audit_rows_subject ON audit_rows (subject, seq);
+CREATE INDEX audit_rows_subject_act ON audit_rows (subject, act, seq);
 
 CREATE TABLE audit_head (
     one int PRIMARY KEY CHECK (one = 1),
@@ -19,3 +21,13 @@ CREATE TABLE audit_head (
     hash text NOT NULL
 );
 INSERT INTO audit_head (one, seq, hash) VALUES (1, 0, '0000000000000000000000000000000000000000000000000000000000000000');
+
+-- Heads that were written down, to compare the chain with later.
+CREATE TABLE audit_checkpoints (
+    seq bigint NOT NULL,
+    at bigint NOT NULL,
+    hash text NOT NULL,
+    key_id text,
+    signature text,
+    PRIMARY KEY (seq, at)
+);

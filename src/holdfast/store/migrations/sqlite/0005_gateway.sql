@@ -1,1 +1,33 @@
--- 0005_gateway: being written
+-- The routing table: one row per live route, and the head that every change locks. The head exists from the
+-- beginning, so that the very first writers queue on it too.
+CREATE TABLE routing_head (
+    one integer PRIMARY KEY CHECK (one = 1),
+    revision integer NOT NULL,
+    digest text NOT NULL
+);
+INSERT INTO routing_head (one, revision, digest)
+VALUES (1, 0, '4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945');
+
+CREATE TABLE gateway_routes (
+    id text PRIMARY KEY,
+    priority integer NOT NULL,
+    route text NOT NULL
+) WITHOUT ROWID;
+
+-- Gateway plans: what was reviewed, under its digest, and, once applied, the set that it replaced.
+CREATE TABLE plan_runs (
+    num integer PRIMARY KEY AUTOINCREMENT,
+    id text NOT NULL UNIQUE,
+    status text NOT NULL,
+    base_revision integer NOT NULL,
+    digest text NOT NULL,
+    result text NOT NULL,
+    error text,
+    created_at integer NOT NULL,
+    applied_at integer,
+    applied_revision integer,
+    inverse text,
+    reverted_at integer
+);
+CREATE INDEX plan_runs_created ON plan_runs (created_at, num);
+CREATE INDEX plan_runs_status ON plan_runs (status, created_at, num);

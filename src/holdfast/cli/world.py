@@ -1,0 +1,383 @@
+"""``holdfast world``: checkpoints of a directory of files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from rich.console import RenderableType
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from holdfast.cli.output import clean, counted, human_console, table
+from holdfast.cli.session import PATIENCE_SECONDS, JsonOption, Session, StoreOption, actor, session
+from holdfast.errors import InvalidInput
+from holdfast.ids import parse_id
+from holdfast.store import Store, open_store
+from holdfast.store.sqlite import sqlite_path
+from holdfast.worlds import MergeReport, Scope
+from holdfast.worlds.checkpoints import Checkpoint, SqlCheckpoints
+from holdfast.worlds.comparing import Part, Views, WorldDiff, compare, describe_change
+from holdfast.worlds.directory import DirectoryWorld
+from holdfast.worlds.errors import CheckpointNotFound
+from holdfast.worlds.model import Change, encode_view
+from holdfast.worlds.world import World
+
+app = typer.Typer(help="Checkpoint, restore, merge and compare the files of a directory.", no_args_is_help=True)
+_BASENAME = 40
+_STYLES = {"+": "green", "-": "red", "~": "yellow", "!": "yellow"}
+
+Directory = Annotated[
+    Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, help="The directory; its files are the world.")
+]
+Wanted = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A checkpoint's name or id, or a view in a file.")]
+WorldOption = Annotated[
+    str | None, typer.Option("--world", metavar="NAME", help="The world's name; made from DIR's path by default.")
+]
+AccountOption = Annotated[
+    str | None, typer.Option("--account", help="With --region: the files of DIR/ACCOUNT/REGION alone.")
+]
+RegionOption = Annotated[str | None, typer.Option("--region", help="With --account.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")]
+
+
+class MergePolicy(StrEnum):
+    """What a merge does about a resource that both have, differently."""
+
+    KEEP = "keep"
+    FAIL = "fail"
+    REPLACE = "replace"
+
+
+class StoreInside(InvalidInput):
+    """The store lies in the directory, so that checkpoints would hold the store that holds them."""
+
+    code = "store_inside"
+    remedy = "Name a store outside of the directory by --store or HOLDFAST_URL."
+
+
+class UnreadableView(InvalidInput):
+    """A view's file that cannot be read or written."""
+
+    code = "unreadable_view"
+    remedy = "Write one by `holdfast world snapshot DIR --out FILE`."
+
+
+class _Place(NamedTuple):
+    """A directory as the commands see it.
+
+    Attributes:
+        path: as it was named.
+        name: of its world.
+        scope: the account and region in which its files are.
+        plain: the directory itself is the tree of that scope.
+    """
+
+    path: Path
+    name: str
+    scope: Scope
+    plain: bool
+
+
+class _Opened(NamedTuple):
+    world: World
+    files: DirectoryWorld
+    scope: Scope
+
+    def views(self, wanted: str) -> dict[Part, Any]:
+        """The views of a checkpoint, or the one in a file."""
+        try:
+            return self.world.views(wanted)
+        except CheckpointNotFound:
+            path = Path(wanted)
+            if "\0" in wanted or not path.is_file():
+                raise
+            try:
+                return {(self.files.service_name, self.scope): self.files.decode(path.read_bytes())}
+            except OSError as error:
+                raise UnreadableView(f"{path} cannot be read: {error.strerror}.") from error
+
+    def checkpoint(self, wanted: str, views: Views) -> Checkpoint:
+        """The checkpoint of that name, or one made of the file's view."""
+        try:
+            return self.world.find(wanted)
+        except CheckpointNotFound:
+            return self.world.record(views)
+
+
+@app.command("snapshot")
+def snapshot(
+    context: typer.Context,
+    directory: Directory,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there, not to stdout.")] = None,
+    account: AccountOption = None,
+    region: RegionOption = None,
+    world: WorldOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Print what the directory is now as a view in JSON; the bodies go into the store."""
+    asked = session(context, store, json)
+    with _opened(asked, _place(directory, account, region, world), create=True) as opened:
+        (view,) = opened.world.snapshot([opened.scope]).values()
+    text = encode_view(view) + "\n"
+    if out is None:
+        sys.stdout.write(text)
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UnreadableView(f"{out} cannot be written: {error.strerror}.", remedy="Choose another file.") from error
+    told = f"Wrote the view of {counted(len(view.resources), 'resource')} to {clean(str(out))}."
+    asked.out.one({"out": str(out), "resources": len(view.resources)}, told)
+
+
+@app.command("checkpoint")
+def checkpoint(
+    context: typer.Context,
+    directory: Directory,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    account: AccountOption = None,
+    region: RegionOption = None,
+    world: WorldOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Keep what the directory is now. Costs what changed since the last checkpoint."""
+    asked = session(context, store, json)
+    with _opened(asked, _place(directory, account, region, world), create=True) as opened:
+        made = opened.world.checkpoint(name, [opened.scope])
+    asked.out.one(made, f"Kept {counted(_resources(made), 'resource')} of {clean(str(directory))} as {name}.")
+
+
+@app.command("ls")
+def list_checkpoints(
+    context: typer.Context,
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", exists=True, file_okay=False, help="Only this directory's checkpoints."),
+    ] = None,
+    world: WorldOption = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
+    after: Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on from here.")] = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List checkpoints, newest first."""
+    asked = session(context, store, json)
+    name = world or (_world_name(directory) if directory else None)
+    try:
+        with asked.store() as opened:
+            page = opened.read(lambda tx: SqlCheckpoints(tx).list(name, limit=limit, after=after))
+    except ValueError as error:
+        if isinstance(error, InvalidInput):
+            raise
+        raise InvalidInput(f"{error}.", remedy="Use the cursor that the list before it ended with.") from error
+    rows = [(c.id, c.world, c.name, c.created_at, _resources(c), c.run, c.position) for c in page.items]
+    human: list[RenderableType] = [table("id", "world", "name", "at", "resources", "run", "position", rows=rows)]
+    if not rows:
+        human = ["No checkpoints."]
+    if page.next:
+        human.append(f"There are more: --after {page.next}")
+    asked.out.many(page.items, page.next, *human)
+
+
+@app.command("diff")
+def diff(
+    context: typer.Context,
+    directory: Directory,
+    before: Wanted,
+    after: Annotated[
+        str | None, typer.Argument(metavar="[NAME|FILE]", help="The same; what is there now by default.")
+    ] = None,
+    account: AccountOption = None,
+    region: RegionOption = None,
+    world: WorldOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what changed from one state to another: + new, ~ changed, - gone."""
+    asked = session(context, store, json)
+    with _opened(asked, _place(directory, account, region, world)) as opened:
+        old = opened.views(before)
+        new = opened.world.present(old) if after is None else opened.views(after)
+    found = compare(old, new)
+    asked.out.one(found.to_object(), *_shown(found))
+
+
+@app.command("restore")
+def restore(
+    context: typer.Context,
+    directory: Directory,
+    wanted: Wanted,
+    dry_run: DryRun = False,
+    run: Annotated[str | None, typer.Option("--run", metavar="ID", help="On behalf of the run that owns it.")] = None,
+    account: AccountOption = None,
+    region: RegionOption = None,
+    world: WorldOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make the directory what it was. What is there now is kept as a checkpoint without a name."""
+    asked = session(context, store, json)
+    owner = parse_id(run) if run is not None else None
+    with _opened(asked, _place(directory, account, region, world)) as opened:
+        views = opened.views(wanted)
+        if dry_run:
+            opened.world.check(views)
+            found = compare(opened.world.present(views), views)
+            told: dict[str, Any] = {"checkpoint": None, "before": None}
+            last = "Nothing was changed."
+        else:
+            done = opened.world.restore(opened.checkpoint(wanted, views), run=owner, actor=actor())
+            found = opened.world.diff(done.before, done.checkpoint)
+            told = {"checkpoint": done.checkpoint.id, "before": done.before.id}
+            last = f"{clean(str(directory))} is restored. What was there is the checkpoint {done.before.id}."
+    asked.out.one(told | {"dry_run": dry_run, "diff": found.to_object()}, *_shown(found), last)
+
+
+@app.command("merge")
+def merge(
+    context: typer.Context,
+    directory: Directory,
+    wanted: Wanted,
+    policy: Annotated[
+        MergePolicy, typer.Option(help="What to do about what both have, differently.")
+    ] = MergePolicy.KEEP,
+    dry_run: DryRun = False,
+    account: AccountOption = None,
+    region: RegionOption = None,
+    world: WorldOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Add what the directory has not; nothing is removed, and nothing replaced unless --policy replace."""
+    asked = session(context, store, json)
+    with _opened(asked, _place(directory, account, region, world)) as opened:
+        views = opened.views(wanted)
+        opened.world.check(views)
+        reports = {
+            part: opened.world.services[part[0]].merge(*part[1], view, policy=policy.value, dry_run=dry_run)
+            for part, view in views.items()
+        }
+    lines = [line for report in reports.values() for line in _merged(report)]
+    last = "Nothing was changed." if dry_run else f"Merged into {clean(str(directory))}."
+    asked.out.one(
+        {"dry_run": dry_run, "policy": policy, "parts": [_report_object(*item) for item in reports.items()]},
+        *map(_styled, lines),
+        last,
+    )
+
+
+@app.command("forget")
+def forget(
+    context: typer.Context,
+    directory: Directory,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The checkpoint's name or id.")],
+    account: AccountOption = None,
+    region: RegionOption = None,
+    world: WorldOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Delete a checkpoint; the directory stays as it is."""
+    asked = session(context, store, json)
+    with _opened(asked, _place(directory, account, region, world)) as opened:
+        found = opened.world.find(name)
+        opened.world.forget(found)
+    asked.out.one(found, f"Forgot the checkpoint {clean(name)}.")
+
+
+def _place(directory: Path, account: str | None, region: str | None, world: str | None) -> _Place:
+    """Raises:
+    InvalidInput: an account without a region, or the other way round.
+    """
+    if (account is None) != (region is None):
+        raise InvalidInput("--account and --region go together.", remedy="Give both, or neither for DIR itself.")
+    name = world or _world_name(directory)
+    if account is None or region is None:
+        return _Place(directory, name, DirectoryWorld.LOCAL, True)
+    return _Place(directory, name, Scope(account, region), False)
+
+
+def _world_name(directory: Path) -> str:
+    """A name that says which directory it is, and that no other directory has."""
+    path = directory.resolve()
+    base = "".join(ch if ch.isascii() and ch.isalnum() else "-" for ch in path.name).strip("-")[:_BASENAME]
+    return f"{base or 'root'}-{sha256(bytes(path)).hexdigest()[:12]}"
+
+
+@contextmanager
+def _opened(asked: Session, place: _Place, *, create: bool = False) -> Iterator[_Opened]:
+    """The directory as a world, while a spinner turns.
+
+    Args:
+        create: make the store where there is none.
+    """
+    console = human_console(sys.stderr)
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    quiet = asked.out.json or not console.is_terminal
+    _refuse_inside(asked.url, place.path)
+    with (
+        _store(asked, create=create) as store,
+        Progress(*columns, console=console, disable=quiet, transient=True) as shown,
+    ):
+        shown.add_task(clean(str(place.path)), total=None)
+        files = (DirectoryWorld.at if place.plain else DirectoryWorld)(place.path, store)
+        yield _Opened(World(store, place.name, [files], [place.scope]), files, place.scope)
+
+
+@contextmanager
+def _store(asked: Session, *, create: bool) -> Iterator[Store]:
+    if not create:
+        with asked.store() as found:
+            yield found
+        return
+    with open_store(asked.url, patience=PATIENCE_SECONDS) as made:
+        yield made
+
+
+def _refuse_inside(url: str, directory: Path) -> None:
+    if not url.startswith("sqlite:///"):
+        return
+    path, inside = sqlite_path(url.removeprefix("sqlite:///")).resolve(), directory.resolve()
+    if path.is_relative_to(inside):
+        raise StoreInside(f"The store {path} lies in {inside}.")
+
+
+def _resources(checkpoint: Checkpoint) -> int:
+    return sum(state.resources for state in checkpoint.states)
+
+
+def _shown(found: WorldDiff) -> list[RenderableType]:
+    lines: list[RenderableType] = [_styled(line) for line in found.lines()]
+    return lines or ["No differences."]
+
+
+def _styled(line: str) -> Text:
+    return Text(clean(line), style=_STYLES.get(line[0], "bold"))
+
+
+def _merged(report: MergeReport[Any]) -> Iterator[str]:
+    for name in report.added:
+        yield f"+ {name}"
+    for conflict in report.conflicts:
+        described = describe_change(Change(conflict.resource, conflict.mine, conflict.theirs))
+        yield f"! {described.removeprefix('~ ')} ({conflict.resolution})"
+
+
+def _report_object(part: Part, report: MergeReport[Any]) -> dict[str, Any]:
+    service, scope = part
+    return {
+        "service": service,
+        "account_id": scope.account_id,
+        "region": scope.region,
+        "added": report.added,
+        "conflicts": report.conflicts,
+    }

@@ -1,0 +1,212 @@
+"""The one adapter of :class:`~holdfast.councils.store.CouncilRepositoryPort`, for both dialects.
+
+Everything that numbers an event or moves a run does so under the run's row lock, so that numbers become visible in
+their order and what was checked still holds when it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from holdfast import codec
+from holdfast.clock import MICROS_PER_SECOND, to_datetime, to_micros
+from holdfast.councils.errors import InvalidWave, RunExists, RunHeld, RunNotFound
+from holdfast.councils.graph import DEFAULT_LIMITS, GraphLimits, TaskGraph, validate
+from holdfast.councils.model import CouncilRun, CouncilRunEvent, HitlMode, RunStatus, check_run_move
+from holdfast.councils.store import INTERRUPTED, REWOUND
+from holdfast.pages import EVERYTHING, Page, check_limit, page_of, parse_cursor, rows_wanted
+from holdfast.store import Row, Transaction, load_queries
+from holdfast.text import check_texts
+
+_q = load_queries("holdfast.councils")
+_CREATED, _NUM = 6, 8
+"""Where these columns are in the part ``run`` of the queries."""
+_BEFORE_ALL = -1
+_MOST_WAVES = 1 << 31
+_DAY = 86_400 * MICROS_PER_SECOND
+
+
+class SqlCouncilRepository:
+    """:class:`~holdfast.councils.store.CouncilRepositoryPort` over a transaction.
+
+    Args:
+        tx: the transaction.
+        limits: how large a graph may be.
+        tools: names of those that exist; ``None``: not known, so not checked.
+    """
+
+    def __init__(
+        self, tx: Transaction, *, limits: GraphLimits = DEFAULT_LIMITS, tools: Collection[str] | None = None
+    ) -> None:
+        self._tx = tx
+        self._limits = limits
+        self._tools = tools
+
+    def create_run(self, run: CouncilRun) -> None:
+        columns = {
+            "id": str(run.id),
+            "goal": run.goal,
+            "graph": None if run.graph is None else self._graph_text(run.graph),
+            "status": str(run.status),
+            "hitl_mode": str(run.hitl_mode),
+            "epoch": run.epoch,
+            "created_at": to_micros(run.created_at),
+            "updated_at": to_micros(run.updated_at),
+        }
+        if not self._tx.execute(_q["insert_run"], check_texts(columns)):
+            raise RunExists(run.id)
+
+    def update_run_status(self, run_id: UUID, status: RunStatus, *, epoch: int | None = None) -> CouncilRun:
+        row = self._locked(run_id)
+        run = _run(row)
+        check_run_move(run.status, status)
+        if status is run.status:
+            if epoch not in (None, run.epoch):
+                raise RunHeld(run_id, run.epoch)
+            return run
+        return self._move(row, status, epoch if status is RunStatus.RUNNING else None)
+
+    def update_graph(self, run_id: UUID, graph: TaskGraph) -> None:
+        columns = {"id": str(run_id), "graph": self._graph_text(graph), "now": self._tx.clock.micros()}
+        if not self._tx.execute(_q["set_graph"], columns):
+            raise RunNotFound(run_id)
+
+    def append_event(self, run_id: UUID, kind: str, payload: Any, *, wave_index: int | None = None) -> CouncilRunEvent:
+        columns = check_event(kind, payload, wave_index)
+        taken = self._tx.fetch_one(_q["next_seq"], {"id": str(run_id)})
+        if taken is None:
+            raise RunNotFound(run_id)
+        at = self._tx.clock.micros()
+        self._tx.execute(_q["insert_event"], columns | {"run": taken[0], "seq": taken[1], "at": at})
+        return CouncilRunEvent(
+            run_id=run_id, seq=taken[1], wave_index=wave_index, kind=kind, payload=payload, at=to_datetime(at)
+        )
+
+    def get_run(self, run_id: UUID) -> CouncilRun | None:
+        row = self._tx.fetch_one(_q["get_run"], {"id": str(run_id)})
+        return _run(row) if row else None
+
+    def lock_run(self, run_id: UUID) -> CouncilRun:
+        """The run, which nobody else changes before this transaction ends: for what is read, changed and written back.
+
+        Raises:
+            RunNotFound: unknown id.
+        """
+        return _run(self._locked(run_id))
+
+    def list_runs(
+        self, status: RunStatus | None = None, *, limit: int | None = None, after: str | None = None
+    ) -> Page[CouncilRun]:
+        at, num = parse_cursor(after, 2, EVERYTHING)
+        params = {"at": at, "num": num, "limit": rows_wanted(limit)}
+        if status is None:
+            rows = self._tx.fetch(_q["list_runs"], params)
+        else:
+            rows = self._tx.fetch(_q["list_by_status"], params | {"status": str(status)})
+        return page_of(rows, limit, _run, lambda row: f"{row[_CREATED]}.{row[_NUM]}")
+
+    def list_events(
+        self, run_id: UUID, *, limit: int | None = None, after: str | None = None, superseded: bool = False
+    ) -> Page[CouncilRunEvent]:
+        (seq,) = parse_cursor(after, 1, 0)
+        params = {"id": str(run_id), "seq": seq, "limit": rows_wanted(limit)}
+        rows = self._tx.fetch(_q["list_events" if superseded else "list_live"], params)
+        return page_of(rows, limit, lambda row: _event(run_id, row), lambda row: row[0])
+
+    def mark_interrupted_runs(self) -> int:
+        """Locked first, then looked at again: PostgreSQL judges a row that changed meanwhile by the workers whom the
+        statement saw when it began, and so would take a run from one who registered since."""
+        now = self._tx.clock.micros()
+        left = self._tx.fetch(_q["lock_left_behind"])
+        marked = self._tx.fetch(_q["interrupt"], {"now": now}, rows=left) if left else []
+        epochs: dict[int, int | None] = dict(left)
+        events = [(num, seq, codec.encode({"epoch": epochs[num]})) for num, seq in marked]
+        self._tx.execute(_q["insert_events"], {"kind": INTERRUPTED, "at": now}, rows=events)
+        return len(marked)
+
+    def truncate_events_after_wave(
+        self, run_id: UUID, wave_index: int | None, *, epoch: int | None = None
+    ) -> CouncilRunEvent:
+        _check_wave(wave_index)
+        row = self._locked(run_id)
+        later = {"run": row[_NUM], "wave_index": _BEFORE_ALL if wave_index is None else wave_index}
+        ((reached,),) = self._tx.fetch(_q["last_wave"], {"run": row[_NUM]})
+        count = self._tx.execute(_q["supersede"], later | {"now": self._tx.clock.micros()})
+        self._move(row, RunStatus.RUNNING, epoch)
+        where = {"from": reached, "to": wave_index, "superseded": count}
+        return self.append_event(run_id, REWOUND, where, wave_index=wave_index)
+
+    def prune_superseded_events(self, retain_days: int, *, limit: int | None = None) -> int:
+        return self._tx.execute(_q["prune_superseded"], self._slice(retain_days, limit))
+
+    def prune_terminal_runs(self, retain_days: int, *, limit: int | None = None) -> int:
+        nums = self._tx.fetch(_q["prunable"], self._slice(retain_days, limit))
+        for query in ("prune_events", "prune_runs"):
+            self._tx.execute(_q[query], rows=nums)
+        return len(nums)
+
+    def _slice(self, retain_days: int, limit: int | None) -> dict[str, int]:
+        check_limit(limit)
+        if retain_days < 0:
+            raise ValueError(f"the days to retain cannot be negative, got {retain_days}")
+        before = max(self._tx.clock.micros() - retain_days * _DAY, -EVERYTHING)
+        return {"before": before, "limit": EVERYTHING if limit is None else min(limit, EVERYTHING)}
+
+    def _graph_text(self, graph: TaskGraph) -> str:
+        return validate(graph, self._limits, self._tools).to_json()
+
+    def _locked(self, run_id: UUID) -> Row:
+        row = self._tx.fetch_one(_q["lock_run"], {"id": str(run_id)})
+        if row is None:
+            raise RunNotFound(run_id)
+        return row
+
+    def _move(self, row: Row, status: RunStatus, epoch: int | None) -> CouncilRun:
+        now = self._tx.clock.micros()
+        self._tx.execute(_q["move_run"], {"num": row[_NUM], "status": str(status), "epoch": epoch, "now": now})
+        return replace(_run(row), status=status, epoch=epoch, updated_at=to_datetime(now))
+
+
+def check_event(kind: str, payload: Any, wave_index: int | None) -> dict[str, Any]:
+    """The columns of an event, found to be storable.
+
+    Raises:
+        InvalidWave: no wave has that index.
+        InvalidInput: kind or payload cannot be stored.
+    """
+    _check_wave(wave_index)
+    text = codec.encode(payload, what="The event's payload")
+    return check_texts({"kind": kind, "payload": text, "wave_index": wave_index})
+
+
+def _check_wave(wave_index: int | None) -> None:
+    if wave_index is not None and not (type(wave_index) is int and 0 <= wave_index < _MOST_WAVES):
+        raise InvalidWave(wave_index)
+
+
+def _run(row: Row) -> CouncilRun:
+    return CouncilRun(
+        id=UUID(row[0]),
+        goal=row[1],
+        graph=None if row[2] is None else TaskGraph.from_json(row[2]),
+        status=RunStatus(row[3]),
+        hitl_mode=HitlMode(row[4]),
+        epoch=row[5],
+        created_at=to_datetime(row[_CREATED]),
+        updated_at=to_datetime(row[7]),
+    )
+
+
+def _event(run_id: UUID, row: Row) -> CouncilRunEvent:
+    return CouncilRunEvent(
+        run_id=run_id,
+        seq=row[0],
+        wave_index=row[1],
+        kind=row[2],
+        payload=codec.decode(row[3]),
+        at=to_datetime(row[4]),
+        superseded_at=None if row[5] is None else to_datetime(row[5]),
+    )

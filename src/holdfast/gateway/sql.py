@@ -1,0 +1,50 @@
+"""The one adapter of :class:`~holdfast.gateway.store.RoutingTable`, for both dialects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from holdfast import codec
+from holdfast.errors import NotSerialisable
+from holdfast.gateway.errors import RoutesCorrupt, RoutesMoved
+from holdfast.gateway.model import Route, RouteSet, routes_digest
+from holdfast.gateway.validation import validate
+from holdfast.store import Transaction, load_queries
+
+_q = load_queries("holdfast.gateway")
+
+
+class SqlRoutingTable:
+    """:class:`~holdfast.gateway.store.RoutingTable` over a transaction."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def current(self) -> RouteSet:
+        rows = self._tx.fetch(_q["current"])  # one statement: under READ COMMITTED two could see two commits
+        revision, recorded, _ = rows[0]
+        try:
+            routes = tuple(codec.decode(text, Route) for *_, text in rows if text is not None)
+        except NotSerialisable as error:
+            raise RoutesCorrupt(revision, recorded, "of no routes at all") from error
+        found = routes_digest(routes)
+        if found != recorded:
+            raise RoutesCorrupt(revision, recorded, found)
+        return RouteSet(revision=revision, routes=routes, digest=found)
+
+    def locked(self) -> RouteSet:
+        self._tx.fetch(_q["lock_head"])  # alone: having waited for a lock, a statement has an old view of the rest
+        return self.current()
+
+    def replace_routes(self, routes: Iterable[Route], *, expected_revision: int | None = None) -> int:
+        checked = validate(routes)
+        moved = self._tx.fetch(_q["move_head"], {"digest": routes_digest(checked), "expected": expected_revision})
+        if not moved:
+            assert expected_revision is not None
+            ((actual,),) = self._tx.fetch(_q["lock_head"])
+            raise RoutesMoved(expected_revision, actual)
+        self._tx.execute(_q["clear_routes"])
+        rows = [(route.id, route.priority, codec.encode(route)) for route in checked]
+        self._tx.execute(_q["insert_routes"], rows=rows)
+        revision: int = moved[0][0]
+        return revision

@@ -1,0 +1,95 @@
+"""Records of packages, and what makes one acceptable. Pure: no I/O."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+
+from holdfast.clock import to_datetime, to_micros
+from holdfast.packages.errors import ContentHashMismatch, InvalidContentHash, InvalidPackage, InvalidWorkflowType
+
+MAX_TYPE = 200
+"""Characters of a workflow type's name."""
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageRecord:
+    """A version of the code of a workflow type.
+
+    Attributes:
+        workflow_type: name of the workflows it executes.
+        content_hash: lowercase hex of the SHA-256 of the whole archive (PK-9).
+        archive: the bytes that were deployed.
+        deployed_at: when, with a time zone, to the microsecond.
+    """
+
+    workflow_type: str
+    content_hash: str
+    archive: bytes = field(repr=False)
+    deployed_at: datetime
+
+    @classmethod
+    def of(cls, workflow_type: str, archive: bytes, deployed_at: datetime) -> PackageRecord:
+        """The record of ``archive``, its hash computed."""
+        return cls(
+            workflow_type=workflow_type,
+            content_hash=sha256(archive).hexdigest(),
+            archive=archive,
+            deployed_at=deployed_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageRouteRecord:
+    """Which version new flows of a workflow type are started on."""
+
+    workflow_type: str
+    content_hash: str
+
+
+def check_package(record: PackageRecord) -> None:
+    """See that a record may be stored; its archive is hashed.
+
+    Raises:
+        InvalidWorkflowType, InvalidContentHash: as :func:`check_version`.
+        ContentHashMismatch: the hash is another archive's.
+        InvalidPackage: the archive is no bytes, or the time has no time zone.
+    """
+    check_version(record.workflow_type, record.content_hash)
+    if not isinstance(record.archive, bytes):
+        raise InvalidPackage(f"An archive is bytes, not {type(record.archive).__name__}.")
+    try:
+        to_datetime(to_micros(record.deployed_at))
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        remedy = "Use a datetime with a time zone, between the years 1 and 9999 of UTC."
+        raise InvalidPackage(f"{record.deployed_at!r} names no instant.", remedy=remedy) from error
+    actual = sha256(record.archive).hexdigest()
+    if actual != record.content_hash:
+        raise ContentHashMismatch(record.content_hash, actual)
+
+
+def check_version(workflow_type: object, content_hash: object) -> None:
+    """See that this can name a version, deployed or not.
+
+    Raises:
+        InvalidWorkflowType: as :func:`check_type`.
+        InvalidContentHash: no lowercase hex of a SHA-256.
+    """
+    check_type(workflow_type)
+    if not isinstance(content_hash, str) or not _HASH.fullmatch(content_hash):
+        raise InvalidContentHash(f"{content_hash!r:.80} is not a content hash.")
+
+
+def check_type(workflow_type: object) -> None:
+    """See that this can name a workflow type.
+
+    Raises:
+        InvalidWorkflowType: it is empty, too long, or has characters that do not print.
+    """
+    if not isinstance(workflow_type, str) or not 0 < len(workflow_type) <= MAX_TYPE or not workflow_type.isprintable():
+        raise InvalidWorkflowType(
+            f"{workflow_type!r:.80} cannot be a workflow type.", remedy=f"Use 1 to {MAX_TYPE} printable characters."
+        )

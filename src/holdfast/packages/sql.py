@@ -1,0 +1,123 @@
+"""The one adapter of :class:`~holdfast.packages.store.PackageStore`, for both dialects."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from uuid import UUID
+
+from holdfast.clock import to_datetime, to_micros
+from holdfast.packages.model import PackageRecord, PackageRouteRecord, check_package, check_type, check_version
+from holdfast.pages import EVERYTHING, Page, page_of, rows_wanted
+from holdfast.store import Row, Transaction, load_queries
+from holdfast.store.blobs import put_blob, release_blob
+from holdfast.text import is_storable
+
+_q = load_queries("holdfast.packages")
+_PACKAGE_CURSOR = re.compile(r"(-?\d{1,18})\.([0-9a-f]{64})\.(.+)", re.ASCII | re.DOTALL)
+
+
+class SqlPackageStore:
+    """:class:`~holdfast.packages.store.PackageStore` over a transaction."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def put_package(self, record: PackageRecord) -> None:
+        check_package(record)
+        version = _version(record.workflow_type, record.content_hash)
+        self._tx.execute(_q["put_package"], version | {"deployed_at": to_micros(record.deployed_at)})
+        put_blob(self._tx, record.archive, holder=_holder(record.workflow_type), mend=True)
+        self._tx.execute(_q["put_route"], version)
+
+    def get_package(self, workflow_type: str, content_hash: str) -> PackageRecord | None:
+        row = self._one("get_package", _version(workflow_type, content_hash))
+        return _package(row) if row else None
+
+    def has_package(self, workflow_type: str, content_hash: str) -> bool:
+        return self._one("has_package", _version(workflow_type, content_hash)) is not None
+
+    def list_packages(self, *, limit: int | None = None, after: str | None = None) -> Page[PackageRecord]:
+        place = _package_place(after) | {"limit": rows_wanted(limit)}
+        return page_of(self._tx.fetch(_q["list_packages"], place), limit, _package, _package_cursor)
+
+    def delete_package(self, workflow_type: str, content_hash: str) -> None:
+        version = _version(workflow_type, content_hash)
+        if _askable(version) and self._tx.execute(_q["delete_package"], version):
+            release_blob(self._tx, content_hash, _holder(workflow_type))
+
+    def put_package_route(self, workflow_type: str, content_hash: str) -> None:
+        check_version(workflow_type, content_hash)
+        self._tx.execute(_q["put_route"], _version(workflow_type, content_hash))
+
+    def get_package_route(self, workflow_type: str) -> PackageRouteRecord | None:
+        row = self._one("get_route", {"workflow_type": workflow_type})
+        return _route(row) if row else None
+
+    def lock_package_route(self, workflow_type: str) -> PackageRouteRecord | None:
+        check_type(workflow_type)
+        self._tx.lock(f"package route {workflow_type}")  # a row lock would not hold off the first route
+        return self.get_package_route(workflow_type)
+
+    def delete_package_route(self, workflow_type: str) -> None:
+        named = {"workflow_type": workflow_type}
+        if _askable(named):
+            self._tx.execute(_q["delete_route"], named)
+
+    def list_package_routes(self, *, limit: int | None = None, after: str | None = None) -> Page[PackageRouteRecord]:
+        place = {"workflow_type": _route_place(after), "limit": rows_wanted(limit)}
+        return page_of(self._tx.fetch(_q["list_routes"], place), limit, _route, lambda row: row[0])
+
+    def pinned_flows(self, workflow_type: str, content_hash: str, *, limit: int) -> list[UUID]:
+        version = _version(workflow_type, content_hash)
+        rows = self._tx.fetch(_q["pinned_flows"], version | {"limit": limit}) if _askable(version) else []
+        return [UUID(row[0]) for row in rows]
+
+    def _one(self, query: str, params: dict[str, Any]) -> Row | None:
+        return self._tx.fetch_one(_q[query], params) if _askable(params) else None
+
+
+def _version(workflow_type: str, content_hash: str) -> dict[str, str]:
+    return {"workflow_type": workflow_type, "content_hash": content_hash}
+
+
+def _askable(texts: dict[str, Any]) -> bool:
+    """What the databases cannot hold is not there; asking PostgreSQL for it would end the transaction."""
+    return all(map(is_storable, texts.values()))
+
+
+def _holder(workflow_type: str) -> str:
+    """Under what name a type holds its archives: the same one may be deployed under several types."""
+    return f"package {workflow_type}"
+
+
+def _package_place(after: str | None) -> dict[str, Any]:
+    if after is None:
+        return {"deployed_at": -EVERYTHING, "workflow_type": "", "content_hash": ""}
+    found = _PACKAGE_CURSOR.fullmatch(after)
+    if found is None or not is_storable(after):
+        raise ValueError(f"{after!r} is not a cursor of this list")
+    return {"deployed_at": int(found[1]), "content_hash": found[2], "workflow_type": found[3]}
+
+
+def _package_cursor(row: Row) -> str:
+    return f"{row[3]}.{row[1]}.{row[0]}"
+
+
+def _route_place(after: str | None) -> str:
+    if after == "" or not is_storable(after or ""):
+        raise ValueError(f"{after!r} is not a cursor of this list")
+    return after or ""
+
+
+def _package(row: Row) -> PackageRecord:
+    return PackageRecord(
+        workflow_type=row[0],
+        content_hash=row[1],
+        archive=bytes(row[2] or b""),  # a lost body reads as one that has not the hash
+        deployed_at=to_datetime(row[3]),
+    )
+
+
+def _route(row: Row) -> PackageRouteRecord:
+    return PackageRouteRecord(workflow_type=row[0], content_hash=row[1])

@@ -1,0 +1,130 @@
+"""The suite of the package store, and the records its checks are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from holdfast.packages import PackagePorts, PackageRecord
+from holdfast.pages import Page
+from holdfast.testing.conformance import Suite, expect, expect_equal, expect_raises
+from holdfast.testing.units import UnitRunner
+
+T = TypeVar("T")
+E = TypeVar("E", bound=BaseException)
+Packages = UnitRunner[PackagePorts]
+PageOf = Callable[[int | None, str | None], Page[T]]
+Pair = tuple[str, str]
+"""Type and hash: a version, or where a route points."""
+
+suite: Suite[Packages] = Suite("PackageStore")
+LONG_AGO = datetime(2024, 5, 1, 12, 30, 15, 123457, tzinfo=UTC)
+HASHES = [digit * 64 for digit in "0123456789abcdef"]
+"""Well-formed hashes of archives that nobody has."""
+TYPES = ["Z", "Zebra", "_", "a", "a ", "a b", "a.b", "aB", "ab", "b", "é", "日本", "ﬁ", "😀"]
+"""Types in byte order, which is neither a locale's nor without case: that would have ``_`` first, ``é`` before ``Z``.
+``ﬁ`` and ``😀`` are in another order where texts are compared by their UTF-16."""
+BAD_TYPES: list[Any] = ["", "\0", "a\0b", "\ud800", "line\nbreak", "x" * 100_000, None, 7]
+BAD_HASHES: list[Any] = ["", "abc", "A" * 64, "g" * 64, "a" * 63, "a" * 65, f"{'a' * 63}\n", "٣" * 64, None, b"a" * 64]
+LIMITS = (1, 2, 3, 1000, 1 << 40)
+
+
+class Thrown(Exception):
+    """Raised by a unit to make it fail."""
+
+
+def make(workflow_type: str = "sample", archive: bytes = b"archive", *, minutes: float = 0) -> PackageRecord:
+    """A record whose hash is its archive's, deployed that many minutes after :data:`LONG_AGO`."""
+    return PackageRecord.of(workflow_type, archive, LONG_AGO + timedelta(minutes=minutes))
+
+
+def putting(record: PackageRecord) -> Callable[[PackagePorts], None]:
+    """The unit that puts ``record``."""
+    return lambda ports: ports.packages.put_package(record)
+
+
+def put(units: Packages, *records: PackageRecord) -> None:
+    """Put each in a unit of its own."""
+    for record in records:
+        units.run(putting(record))
+
+
+def delete(units: Packages, workflow_type: str, content_hash: str) -> None:
+    """Delete in a unit of its own."""
+    units.run(lambda ports: ports.packages.delete_package(workflow_type, content_hash))
+
+
+def point(units: Packages, workflow_type: str, content_hash: str) -> None:
+    """Point a route in a unit of its own."""
+    units.run(lambda ports: ports.packages.put_package_route(workflow_type, content_hash))
+
+
+def packages(units: Packages) -> list[PackageRecord]:
+    """All packages, as listed."""
+    return package_pages(units)(None, None).items
+
+
+def routes(units: Packages) -> list[Pair]:
+    """All routes, as listed."""
+    return [(route.workflow_type, route.content_hash) for route in route_pages(units)(None, None).items]
+
+
+def package_pages(units: Packages) -> PageOf[PackageRecord]:
+    """The list of packages, each page in a unit of its own."""
+    return lambda limit, after: units.run(lambda ports: ports.packages.list_packages(limit=limit, after=after))
+
+
+def route_pages(units: Packages) -> PageOf[Any]:
+    """The list of routes, each page in a unit of its own."""
+    return lambda limit, after: units.run(lambda ports: ports.packages.list_package_routes(limit=limit, after=after))
+
+
+def version(record: PackageRecord) -> Pair:
+    """Type and hash of ``record``."""
+    return record.workflow_type, record.content_hash
+
+
+def caught(kind: type[E], what: str, call: Callable[[PackagePorts], object]) -> Callable[[PackagePorts], E]:
+    """A unit that survives the error which ``call`` must raise, so that whatever it had written is committed."""
+    return lambda ports: expect_raises(kind, what, lambda: call(ports))
+
+
+def bad_records() -> list[PackageRecord]:
+    """Records that must be refused, each for one reason."""
+    sound = make()
+    return [
+        *(replace(sound, workflow_type=text) for text in BAD_TYPES),
+        *(replace(sound, content_hash=text) for text in BAD_HASHES),
+        replace(sound, content_hash=make(archive=b"another").content_hash),
+        replace(sound, archive=sound.archive + b"\0"),
+        replace(sound, archive="text"),  # type: ignore[arg-type]
+        replace(sound, archive=None),  # type: ignore[arg-type]
+        replace(sound, deployed_at=LONG_AGO.replace(tzinfo=None)),
+        replace(sound, deployed_at=None),  # type: ignore[arg-type]
+    ]
+
+
+def expect_pages(page_of: PageOf[T], whole: Sequence[T], what: str) -> None:
+    """Pages of every size must make up ``whole``, without gaps and repeats."""
+    expect(len(whole) > 2, "too few items to page through")
+    for limit in (*LIMITS, len(whole) - 1, len(whole), len(whole) + 1):
+        expect_equal(all_pages(page_of, limit), list(whole), f"{what} in pages of {limit}, put together")
+
+
+def all_pages(page_of: PageOf[T], limit: int, between: Callable[[], object] = lambda: None) -> list[T]:
+    """Everything, fetched ``limit`` at a time; ``between`` is called after each page."""
+    items: list[T] = []
+    after: str | None = None
+    seen: set[str] = set()
+    while True:
+        page = page_of(limit, after)
+        expect(len(page.items) <= limit, f"a page of {limit} holds {len(page.items)} items")
+        items += page.items
+        if page.next is None:
+            return items
+        expect(page.next not in seen, f"the cursor {page.next!r} comes round again")
+        seen.add(page.next)
+        after = page.next
+        between()

@@ -1,0 +1,219 @@
+"""What can go wrong with a world of files, each with its remedy."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from holdfast.errors import Conflict, HoldfastError, InvalidInput, NotFound
+from holdfast.worlds.errors import StateViewError
+
+
+class InvalidPath(InvalidInput):
+    """A text that cannot name a resource.
+
+    Attributes:
+        path: the text.
+    """
+
+    code = "invalid_path"
+    remedy = "Use a relative path without '.', '..', empty or '.holdfast' parts, of at most 255 bytes a part."
+
+    def __init__(self, path: object, fault: str) -> None:
+        super().__init__(f"{path!r} cannot be a path: {fault}.")
+        self.path = path
+
+
+class InvalidMode(InvalidInput):
+    """A mode that is no set of permission bits."""
+
+    code = "invalid_mode"
+    remedy = "Use permission bits from 0 to 0o777; setuid, setgid and sticky bits are not part of a world."
+
+
+class LinkEscapes(StateViewError, InvalidInput):
+    """A link that may lead out of the root of its account and region.
+
+    Attributes:
+        path: the link.
+        target: where it points.
+    """
+
+    code = "link_escapes"
+    remedy = "Use a relative target: first as many '..' as it needs within the root, then names."
+
+    def __init__(self, path: str, target: str, fault: str) -> None:
+        super().__init__(f"The link {path!r} to {target!r} may leave its root: {fault}.")
+        self.path = path
+        self.target = target
+
+
+class PathNotFound(NotFound):
+    """Nothing is there.
+
+    Attributes:
+        path: where.
+    """
+
+    code = "path_not_found"
+    remedy = "Look at what is there: listdir, or walk."
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"There is nothing at {path!r}.")
+        self.path = path
+
+
+class PathTaken(Conflict):
+    """Something is in the way.
+
+    Attributes:
+        path: what was to be made.
+        obstacle: the path of what is in its way.
+    """
+
+    code = "path_taken"
+    remedy = "Remove what is there first, or use another path."
+
+    def __init__(self, path: str, obstacle: str, kind: str) -> None:
+        super().__init__(f"{path!r} cannot be made: {obstacle!r} is {kind}.")
+        self.path = path
+        self.obstacle = obstacle
+
+
+class WrongKind(Conflict):
+    """Something is there, but it is not of the kind that was asked for.
+
+    Attributes:
+        path: where.
+    """
+
+    code = "wrong_kind"
+    remedy = "Look at what is there: walk, or a snapshot. Links are never followed."
+
+    def __init__(self, path: str, found: str, wanted: str) -> None:
+        super().__init__(f"{path!r} is {found}, not {wanted}.")
+        self.path = path
+
+
+class UndecodableName(StateViewError, InvalidInput):
+    """A name or link target that is not UTF-8, so that no view can hold it.
+
+    Attributes:
+        path: of it, with the odd bytes escaped.
+    """
+
+    code = "undecodable_name"
+    remedy = "Rename it; a world's names are UTF-8."
+
+    def __init__(self, path: str) -> None:
+        self.path = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        super().__init__(f"The name of {self.path} (or the target of that link) is not UTF-8.")
+
+
+class UnsupportedFile(StateViewError, Conflict):
+    """Something in the tree that no view can hold: a pipe, a socket, a device, a mount point, a reserved name.
+
+    Attributes:
+        path: where.
+    """
+
+    code = "unsupported_file"
+    remedy = "Remove it, or have it made outside of the world."
+
+    def __init__(self, path: str, kind: str) -> None:
+        super().__init__(f"{path!r} is {kind}: no view can hold that.")
+        self.path = path
+
+
+class FileVanished(StateViewError, Conflict):
+    """Something went away while the tree was being read, at each of several attempts.
+
+    Attributes:
+        path: of it.
+    """
+
+    code = "file_vanished"
+    remedy = "Let those who change files directly come to rest, or have them write through the world; then try again."
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path!r} went away while it was being read.")
+        self.path = path
+
+
+class FileChanged(StateViewError, Conflict):
+    """Something was changed from outside while the world read or replaced it, at each of several attempts.
+
+    Attributes:
+        path: of it.
+    """
+
+    code = "file_changed"
+    remedy = FileVanished.remedy
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path!r} was changed by somebody else at the same time.")
+        self.path = path
+
+
+class DirectoryUnusable(StateViewError):
+    """The file system did not do its part. The state is as it was."""
+
+    code = "directory_unusable"
+    remedy = "Give the world a directory on one local, writable file system that knows links and modes."
+
+
+class DirectoryFull(DirectoryUnusable):
+    """The disk, or a quota, is full. The state is as it was."""
+
+    code = "directory_full"
+    remedy = "Free disk space and try again."
+
+
+class DirectoryDenied(DirectoryUnusable):
+    """The operating system does not permit it. The state is as it was."""
+
+    code = "directory_denied"
+    remedy = "Run as the owner of the files, make them readable and writable (an immutable flag?), and try again."
+
+
+class PendingChange(StateViewError, Conflict):
+    """A change was cut off and cannot be finished for now; until it is, nothing of this account and region is served.
+
+    Attributes:
+        intent: the file that says what is to become of it.
+    """
+
+    code = "pending_change"
+
+    def __init__(self, intent: Path, cause: Exception) -> None:
+        told = cause.message if isinstance(cause, HoldfastError) else str(cause)
+        super().__init__(
+            f"A change that was cut off cannot be finished: {told}",
+            remedy=f"Mend the cause; the next use finishes the change. What is to be done is in {intent}.",
+        )
+        self.intent = intent
+
+
+_KINDS: dict[int, type[DirectoryUnusable]] = {
+    errno.ENOSPC: DirectoryFull,
+    errno.EDQUOT: DirectoryFull,
+    errno.EFBIG: DirectoryFull,
+    errno.EACCES: DirectoryDenied,
+    errno.EPERM: DirectoryDenied,
+    errno.EROFS: DirectoryDenied,
+}
+_MEANWHILE = {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
+
+
+def translate(error: Exception) -> Exception:
+    """The world's own error for one of the operating system's; anything else stays what it is."""
+    if not isinstance(error, OSError) or isinstance(error, HoldfastError):
+        return error
+    name = error.filename if isinstance(error.filename, str) else "the directory"
+    if error.errno in _MEANWHILE:
+        found: StateViewError = FileChanged(name)
+    else:
+        kind = _KINDS.get(error.errno or 0, DirectoryUnusable)
+        found = kind(f"{name}: {error.strerror or error}.")
+    found.__cause__ = error
+    return found

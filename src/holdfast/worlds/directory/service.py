@@ -1,0 +1,317 @@
+"""The world of real files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+from holdfast.errors import InvalidInput
+from holdfast.store import Store
+from holdfast.worlds.base import Plan, ResourceService, changes
+from holdfast.worlds.directory.bodies import Bodies, Intake
+from holdfast.worlds.directory.change import Changer, Probe
+from holdfast.worlds.directory.edits import Edit, changing_mode, found, making, removing, renaming, writing
+from holdfast.worlds.directory.errors import DirectoryUnusable, WrongKind, translate
+from holdfast.worlds.directory.folders import list_names
+from holdfast.worlds.directory.index import Index
+from holdfast.worlds.directory.journal import Journal
+from holdfast.worlds.directory.paths import (
+    below,
+    check_mode,
+    check_path,
+    check_target,
+    check_tree,
+    parents,
+)
+from holdfast.worlds.directory.records import KINDS, Entry, File, Folder, Link, TreeView
+from holdfast.worlds.directory.scan import Present, Tree
+from holdfast.worlds.directory.site import Site, open_site
+from holdfast.worlds.errors import InvalidScope, MissingBlob
+from holdfast.worlds.model import Change, Delta, Scope, apply_delta, check_scope, diff
+
+
+class _Opened(NamedTuple):
+    """An account and region that is open and locked."""
+
+    site: Site
+    tree: Tree
+    known: Index
+    changer: Changer
+
+
+class DirectoryWorld(ResourceService[Entry]):
+    """Trees of real files: ``root/<account>/<region>/`` is the state of that account and region.
+
+    Resources are named by POSIX paths relative to it. Whoever runs may write the files directly: the next snapshot
+    sees it (each file as a whole; a cut through all files at one moment is given only against those who write through
+    a world). Views name bodies by digest; the bodies are in ``store``, before the view that names them exists.
+
+    Several processes may use one root. Safe to use from any thread, but not inside a unit of work of ``store``. What
+    is private to the service is in ``root/.holdfast/``.
+
+    Args:
+        root: made if it is not there; on one local file system.
+        store: for the bodies. Worlds of one root have one store.
+        only: keeps this account and region alone, and has ``root`` itself as its tree.
+        probe: called at each write point, with its name; a crash explorer ends the process there.
+
+    Raises:
+        DirectoryUnusable: ``root`` is no directory and cannot be made one.
+    """
+
+    service_name = "directory"
+    version = 1
+    view_type = TreeView
+    not_captured = (
+        "access, modification and change times",
+        "extended attributes and access control lists",
+        "owners and groups",
+        "setuid, setgid and sticky bits",
+        "the mode of the root folder",
+        "which names are hard links of one file, and which parts of a file are holes",
+    )
+
+    LOCAL = Scope("local", "local")
+    """The account and region of a directory that is nobody else's (:meth:`at`)."""
+
+    def __init__(
+        self, root: str | Path, store: Store, *, only: Scope | None = None, probe: Probe = lambda point: None
+    ) -> None:
+        super().__init__()
+        self._only = only and check_scope(*only)
+        self.root = Path(root).absolute()
+        self._bodies = Bodies(store)
+        self._probe = probe
+        self._indexes: dict[Scope, Index] = {}
+        self._noted: dict[Scope, dict[str, Entry]] = {}
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:
+            raise DirectoryUnusable(f"{self.root} cannot be the root of a world: {error}.") from error
+
+    @classmethod
+    def at(cls, path: str | Path, store: Store, *, probe: Probe = lambda point: None) -> DirectoryWorld:
+        """The files of ``path`` itself, as the account and region :attr:`LOCAL`; raises as the class does."""
+        return cls(path, store, only=cls.LOCAL, probe=probe)
+
+    def write(self, account_id: str, region: str, path: str, body: bytes, *, mode: int = 0o644) -> None:
+        """Create a file, or replace its body and mode at once; missing parents are made.
+
+        Raises:
+            InvalidPath, InvalidMode: nothing can be there.
+            PathTaken: a link or folder is there, or a parent is none. Links are not followed.
+            StateViewError, StoreError: it cannot be done; nothing was changed.
+        """
+        check_path(path)
+        check_mode(mode)
+        if not isinstance(body, bytes | bytearray | memoryview):
+            raise InvalidInput(f"The body of {path!r} is a {type(body).__name__}.", remedy="Give bytes; encode texts.")
+        scope = check_scope(account_id, region)
+        intake = Intake(self._bodies)
+        record = intake.take(mode, BytesIO(body).read)
+        intake.flush()
+        self._mutate(scope, writing(path, record))
+
+    def read(self, account_id: str, region: str, path: str) -> bytes:
+        """The body of a file.
+
+        Raises:
+            InvalidPath: nothing can be there.
+            PathNotFound: nothing is there.
+            WrongKind: it is no file. Links are not followed.
+            StateViewError: it cannot be read.
+        """
+        check_path(path)
+        with self._gate, self._open(check_scope(account_id, region)) as opened:
+            entry = found(Present(opened.tree, opened.tree.scan), path)
+            if not isinstance(entry, File):
+                raise WrongKind(path, KINDS[type(entry)], "a file")
+            return b"".join(piece for _, _, pieces in self._bodies.of([(path, entry)]) for piece in pieces)
+
+    def remove(self, account_id: str, region: str, path: str, *, recursive: bool = False) -> None:
+        """Remove a file, a link (never what it points at) or a folder.
+
+        Args:
+            recursive: with all that is in it; else only an empty folder.
+
+        Raises:
+            InvalidPath: nothing can be there.
+            PathNotFound: nothing is there.
+            WrongKind: the folder is not empty.
+            StateViewError: it cannot be done; nothing was changed.
+        """
+        self._mutate(check_scope(account_id, region), removing(check_path(path), recursive=recursive))
+
+    def mkdir(self, account_id: str, region: str, path: str, *, mode: int = 0o755) -> None:
+        """Make a folder; missing parents are made.
+
+        Raises:
+            InvalidPath, InvalidMode: nothing can be there.
+            PathTaken: something is there, or a parent is no folder.
+            StateViewError: it cannot be done; nothing was changed.
+        """
+        check_path(path)
+        self._mutate(check_scope(account_id, region), making(path, Folder(check_mode(mode))))
+
+    def symlink(self, account_id: str, region: str, path: str, target: str) -> None:
+        """Make a symbolic link; missing parents are made.
+
+        Args:
+            target: relative to the link's folder, within the root; need not be there.
+
+        Raises:
+            InvalidPath: nothing can be there, or that cannot be a target.
+            LinkEscapes: it may lead out of the root.
+            PathTaken: something is there, or a parent is no folder.
+            StateViewError: it cannot be done; nothing was changed.
+        """
+        check_path(path)
+        self._mutate(check_scope(account_id, region), making(path, Link(check_target(path, target))))
+
+    def chmod(self, account_id: str, region: str, path: str, mode: int) -> None:
+        """Set the permission bits of a file or folder.
+
+        Raises:
+            InvalidPath, InvalidMode: that cannot be.
+            PathNotFound: nothing is there.
+            WrongKind: a link has no mode.
+            StateViewError: it cannot be done; nothing was changed.
+        """
+        check_path(path)
+        self._mutate(check_scope(account_id, region), changing_mode(path, check_mode(mode)))
+
+    def rename(self, account_id: str, region: str, origin: str, path: str) -> None:
+        """Move what is at ``origin``, with all below it, to ``path``; a file or link takes the place of another.
+
+        Raises:
+            InvalidPath: one of them cannot be, or ``path`` is below ``origin``.
+            LinkEscapes: a link, moved there, would lead out of the root.
+            PathNotFound: nothing is at ``origin``.
+            PathTaken: what is at ``path`` cannot be replaced, or a parent of it is no folder.
+            StateViewError: it cannot be done; nothing was changed.
+        """
+        self._mutate(check_scope(account_id, region), renaming(check_path(origin), check_path(path)))
+
+    def listdir(self, account_id: str, region: str, path: str = "") -> list[str]:
+        """Names in a folder (empty: the root), in order.
+
+        Raises:
+            InvalidPath: nothing can be there.
+            PathNotFound: nothing is there.
+            WrongKind: it is no folder. Links are not followed.
+            StateViewError: it cannot be read.
+        """
+        with self._gate, self._open(check_scope(account_id, region)) as opened:
+            if path:
+                entry = found(Present(opened.tree, opened.tree.scan), check_path(path))
+                if not isinstance(entry, Folder):
+                    raise WrongKind(path, KINDS[type(entry)], "a folder")
+            names = list_names(opened.tree.folders.at(path))
+            return sorted(name for name in names if path or name not in opened.site.hidden)
+
+    def walk(self, account_id: str, region: str, path: str = "") -> dict[str, Entry]:
+        """All resources at or below ``path`` (empty: all), by name, in order.
+
+        Raises:
+            InvalidPath: nothing can be there.
+            StateViewError: it cannot be read.
+        """
+        resources = self.snapshot(account_id, region).resources
+        return {name: resources[name] for name in below(check_path(path), iter(resources))} if path else resources
+
+    def _read(self, scope: Scope) -> dict[str, Entry]:
+        with self._open(scope) as opened:
+            return dict(self._scan(scope, opened))
+
+    def _change(self, scope: Scope, plan: Plan[Entry]) -> Delta[Entry]:
+        with self._open(scope) as opened:
+            if isinstance(plan, Edit):
+                return self._edit(scope, opened, plan)
+            present = self._scan(scope, opened)
+            delta = plan(present)
+            self._carry_out(scope, opened, delta, present)
+            return delta
+
+    def _edit(self, scope: Scope, opened: _Opened, edit: Edit) -> Delta[Entry]:
+        present = Present(opened.tree, lambda: self._scan(scope, opened))
+        delta = edit(present)
+        self._note_some(scope, present.looked_at)
+        self._carry_out(scope, opened, delta, present, edit.moved)
+        return delta
+
+    def _carry_out(
+        self,
+        scope: Scope,
+        opened: _Opened,
+        delta: Delta[Entry],
+        present: Mapping[str, Entry],
+        moved: tuple[str, str] | None = None,
+    ) -> None:
+        if delta:
+            opened.changer.carry_out(delta, present, moved)
+            if scope in self._noted:
+                apply_delta(self._noted[scope], delta)
+
+    def _check(self, view: TreeView) -> None:
+        check_tree(self.service_name, view.resources)
+        if missing := self._bodies.missing(entry for entry in view.resources.values() if isinstance(entry, File)):
+            raise MissingBlob(missing)
+
+    def _obstacle(self, resources: Mapping[str, Entry], name: str, record: Entry) -> str | None:
+        for above in parents(name):
+            if above in resources and not isinstance(resources[above], Folder):
+                return above
+        present = resources.get(name)
+        if isinstance(present, Folder) and not isinstance(record, Folder):  # one that holds something is no leaf
+            prefix = f"{name}/"
+            return min((other for other in resources if other.startswith(prefix)), default=name)
+        return None if present is None else name
+
+    @contextmanager
+    def _open(self, scope: Scope) -> Iterator[_Opened]:
+        """Lock a scope, and finish what was cut off there; called inside the gate.
+
+        Raises:
+            InvalidScope: this directory keeps another one alone.
+        """
+        if self._only not in (None, scope):
+            raise InvalidScope(
+                f"{self.root} has no account {scope.account_id!r} and region {scope.region!r}.",
+                remedy="It holds the files of one account and region alone; open DirectoryWorld(root) for many.",
+            )
+        try:
+            with open_site(self.root, scope, Journal.name, alone=self._only is not None) as site:
+                index = self._indexes.get(scope)
+                if index is None:
+                    index = self._indexes[scope] = Index(site.private)
+                tree = Tree(site.root, index, self._bodies, site.clock, site.hidden)
+                with tree.folders:
+                    changer = Changer(site, tree, self._bodies, self._probe)
+                    changer.recover()
+                    yield _Opened(site, tree, index, changer)
+        except OSError as error:
+            raise translate(error) from error
+
+    def _scan(self, scope: Scope, opened: _Opened) -> dict[str, Entry]:
+        resources = opened.tree.scan()
+        opened.known.save(opened.site.private)
+        noted = self._noted.get(scope)
+        if noted is not None:
+            self._note_others(scope, diff(noted, resources))
+        self._noted[scope] = resources
+        return resources
+
+    def _note_some(self, scope: Scope, looked_at: dict[str, Entry | None]) -> None:
+        """Note what others did at the paths that were looked at."""
+        noted = self._noted.get(scope)
+        if noted is not None:
+            missed: Delta[Entry] = changes(*(Change(path, noted.get(path), entry) for path, entry in looked_at.items()))
+            self._note_others(scope, missed)
+            apply_delta(noted, missed)
+
+    def _note_others(self, scope: Scope, missed: Delta[Entry]) -> None:
+        if missed:
+            self._catch_up(scope, (self._known(scope) or 0) + 1, missed)

@@ -1,0 +1,392 @@
+"""A world: its services together, with checkpoints, restores and scopes of their own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+from uuid import UUID
+
+from holdfast.errors import InvalidInput
+from holdfast.pages import Page
+from holdfast.store import Store, Transaction
+from holdfast.worlds import ownership, restoring
+from holdfast.worlds.captures import Capture, keep_views, take_views
+from holdfast.worlds.checkpoints import (
+    Checkpoint,
+    Moment,
+    Reference,
+    SqlCheckpoints,
+    find_checkpoint,
+    moment_of,
+)
+from holdfast.worlds.comparing import Part, Views, WorldDiff, compare
+from holdfast.worlds.errors import CheckpointNotFound, InvalidScope, RestorePending, ScopeInUse, UnknownService
+from holdfast.worlds.manifests import get_view
+from holdfast.worlds.model import Scope, StateView, check_name, check_scope
+from holdfast.worlds.restoring import Pending, Restored
+from holdfast.worlds.service import StatefulService, ViewChecker
+
+T = TypeVar("T")
+PATIENCE_SECONDS = 30.0
+_POLL_SECONDS = 0.02
+_TRIES = 5
+
+
+class World:
+    """The services of an environment, taken together.
+
+    Whatever is asked of a world whose restore was interrupted first carries that restore out. Safe to use from any
+    thread and from several processes.
+
+    Args:
+        store: where checkpoints are kept.
+        name: of the world, unique within the store.
+        services: all of its services, of different names.
+        scopes: the accounts and regions it uses; those that checkpoints or owners have named are added to them.
+        patience: seconds to wait for a restore that another process is carrying out.
+
+    Raises:
+        InvalidScope: a name that cannot be one.
+        InvalidInput: two services of one name.
+        RestorePending: another process is restoring the world, for longer than ``patience``.
+        UnknownService: an interrupted restore concerns a service that is not among these.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        services: Iterable[StatefulService[Any]],
+        scopes: Iterable[Scope | tuple[str, str]] = (),
+        *,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        self.name = check_name(name, "a world")
+        self.services: dict[str, StatefulService[Any]] = {}
+        for service in services:
+            if service.service_name in self.services:
+                raise InvalidInput(
+                    f"The world {name} has two services {service.service_name!r}.",
+                    remedy="Give each service of a world a name of its own.",
+                )
+            self.services[service.service_name] = service
+        self._scopes = {check_scope(*scope) for scope in scopes}
+        self._store = store
+        self._patience = patience
+        self.recover()
+
+    def recover(self) -> Restored | None:
+        """Carry out an interrupted restore; ``None`` when there is none. Whatever is asked of a world does so first.
+
+        Raises:
+            RestorePending, UnknownService: as for the class.
+        """
+        if self._store.read(lambda tx: restoring.pending_restore(tx, self.name)) is None:
+            return None
+        with self._hold():
+            return self._carry_out_pending()
+
+    def scopes(self) -> list[Scope]:
+        """The scopes in use: those given, and those that checkpoints or owners have named."""
+        return sorted(self._scopes | self._read(SqlCheckpoints.scopes).keys())
+
+    def snapshot(self, scopes: Iterable[Scope | tuple[str, str]] | None = None) -> dict[Part, StateView[Any]]:
+        """The present views of all services in ``scopes`` (default: those in use).
+
+        Each view is consistent; several are taken one after the other.
+
+        Raises:
+            RestorePending: the world is being restored.
+            InvalidScope: no scopes.
+        """
+        return self.present(self._parts(scopes))
+
+    def present(self, parts: Iterable[Part]) -> dict[Part, StateView[Any]]:
+        """:meth:`snapshot` of these services and scopes."""
+        return self._undisturbed(parts)[0]
+
+    def capture(self, scopes: Iterable[Scope | tuple[str, str]] | None = None) -> Capture:
+        """:meth:`snapshot`, stored: a checkpoint but for its row (:meth:`Capture.write`)."""
+        views, restores = self._undisturbed(self._parts(scopes))
+        return Capture(self.name, keep_views(self._store, views), restores)
+
+    def checkpoint(
+        self,
+        name: str | None = None,
+        scopes: Iterable[Scope | tuple[str, str]] | None = None,
+        *,
+        flow: UUID | None = None,
+        step: int | None = None,
+        run: UUID | None = None,
+        wave: int | None = None,
+    ) -> Checkpoint:
+        """Keep what the world is now (WO-10). Costs what changed since the last checkpoint.
+
+        Args:
+            name: unique within the world.
+            scopes: those in use by default.
+            flow, step: tie it to a step of a flow: its place in the flow's history.
+            run, wave: tie it to the end of a council run's wave.
+
+        Raises:
+            CheckpointExists: the name is taken.
+            InvalidScope: a name that cannot be one, or no scopes.
+            InvalidInput: half a moment, or two.
+            RestorePending: the world is being restored.
+        """
+        if name is not None:
+            check_name(name, "a checkpoint")
+        moment = moment_of(flow, step, run, wave)
+
+        for _ in range(_TRIES):
+            capture = self.capture(scopes)
+            with suppress(RestorePending):  # a restore overtook the capture
+                return self._store.run(capture.writer(name, moment))
+        raise RestorePending(self.name)
+
+    def record(self, views: Views, name: str | None = None) -> Checkpoint:
+        """Make a checkpoint of views from elsewhere.
+
+        Raises:
+            UnknownService, InvalidView, ViewVersion, MissingBlob: one that could not be restored.
+            CheckpointExists, InvalidScope: as :meth:`checkpoint`.
+        """
+        self.check(views)
+        states = keep_views(self._store, views)
+        return self._store.run(lambda tx: SqlCheckpoints(tx).insert(self.name, states, name=name))
+
+    def check(self, views: Views) -> None:
+        """See that each service would take its view: a restore that has begun must be able to end.
+
+        Raises:
+            UnknownService, InvalidView, ViewVersion, MissingBlob: one would not.
+        """
+        for (service, scope), view in views.items():
+            found = self._service(service)
+            if isinstance(found, ViewChecker):
+                found.check(view)
+            else:
+                found.merge(*scope, view, dry_run=True)
+
+    def checkpoints(self, *, limit: int | None = None, after: str | None = None) -> Page[Checkpoint]:
+        """The world's checkpoints, newest first.
+
+        Raises:
+            ValueError: a negative limit or a malformed cursor.
+        """
+        return self._store.read(lambda tx: SqlCheckpoints(tx).list(self.name, limit=limit, after=after))
+
+    def find(self, checkpoint: Reference) -> Checkpoint:
+        """The checkpoint of that name or id.
+
+        Raises:
+            CheckpointNotFound: the world has none.
+        """
+        found = self._store.read(lambda tx: find_checkpoint(tx, self.name, checkpoint))
+        if found is None:
+            raise CheckpointNotFound(self.name, str(getattr(checkpoint, "id", checkpoint)))
+        return found
+
+    def find_at(self, run: UUID, position: int) -> Checkpoint | None:
+        """The last checkpoint of a flow at or before a step, or of a council run at or before a wave's end; ``None``
+        when there is none. What rewinding has undone is not found."""
+        return self._store.read(lambda tx: SqlCheckpoints(tx).at(self.name, Moment(run, position)))
+
+    def forget(self, checkpoint: Reference) -> None:
+        """Delete a checkpoint. The bodies it names stay in the store, where others may name them too.
+
+        Raises:
+            CheckpointNotFound: the world has none.
+            CheckpointInUse: a restore needs it.
+        """
+        found = self.find(checkpoint)
+        self._store.run(lambda tx: SqlCheckpoints(tx).delete(found), idempotent=True)
+
+    def views(self, checkpoint: Reference) -> dict[Part, StateView[Any]]:
+        """The views that a checkpoint holds.
+
+        Raises:
+            CheckpointNotFound, UnknownService, MissingBlob, InvalidView, ViewVersion: they cannot be had.
+        """
+        found = self.find(checkpoint)
+        services = {state.service: self._service(state.service) for state in found.states}
+
+        def load(tx: Transaction) -> dict[Part, StateView[Any]]:
+            return {(s.service, s.scope): get_view(tx, s.manifest, services[s.service]) for s in found.states}
+
+        return self._store.read(load)
+
+    def diff(self, before: Reference, after: Reference | None = None) -> WorldDiff:
+        """What leads from one checkpoint to another, or (by default) to the present state (WO-9).
+
+        Raises:
+            CheckpointNotFound, UnknownService, MissingBlob, RestorePending: a state cannot be had.
+        """
+        old = self.views(before)
+        return compare(old, self.views(after) if after is not None else self.present(old))
+
+    def preview(self, checkpoint: Reference) -> WorldDiff:
+        """What restoring a checkpoint would change now."""
+        target = self.views(checkpoint)
+        return compare(self.present(target), target)
+
+    def restore(self, checkpoint: Reference, *, run: UUID | None = None, actor: str = "system") -> Restored:
+        """Make the world what it was at a checkpoint: all of it or, after a crash, all of it a little later (WO-10).
+
+        Scopes that the checkpoint does not hold are left alone.
+
+        Args:
+            checkpoint: of this world.
+            run: on whose behalf; a scope that has an owner is restored for that run alone.
+            actor: who asks, for the audit chain.
+
+        Raises:
+            CheckpointNotFound, UnknownService, InvalidView, ViewVersion, MissingBlob: refused; nothing has changed.
+            WorldShared: a scope belongs to another run; nothing has changed.
+            RestorePending: another process is restoring the world, for longer than ``patience``.
+            RestoreLost: another process has taken this restore over.
+        """
+        with self._hold():
+            self._carry_out_pending()
+            target = self.find(checkpoint)
+            views = self.views(target)
+            self.check(views)
+            before = keep_views(self._store, take_views(self.services, views))
+            pending = self._store.run(
+                lambda tx: restoring.begin_restore(tx, target, run=run, before=before), actor=actor
+            )
+            return self._carry_out(pending, target, views)
+
+    def fork_scope(
+        self,
+        source: Scope | tuple[str, str],
+        copy: Scope | tuple[str, str],
+        run: UUID,
+        *,
+        checkpoint: Reference | None = None,
+        actor: str = "system",
+    ) -> Restored | None:
+        """Give a forked run a copy of its own of a scope, in another one of the same services (WO-13).
+
+        Args:
+            source: what to copy.
+            copy: where to; nobody's and empty.
+            run: whose the copy becomes.
+            checkpoint: copy what the source was then, rather than what it is.
+            actor: who asks, for the audit chain.
+
+        Returns:
+            ``None`` when the run has its copy already.
+
+        Raises:
+            WorldShared: ``copy`` belongs to another run.
+            ScopeInUse: ``copy`` is not empty.
+            CheckpointNotFound, UnknownService, MissingBlob, RestorePending: as :meth:`restore`.
+        """
+        origin, place = check_scope(*source), check_scope(*copy)
+        with self._hold():
+            self._carry_out_pending()
+            there = take_views(self.services, self._parts([place]))
+            if any(view.resources for view in there.values()):
+                if self.owner(place) == run:
+                    return None
+                raise ScopeInUse(ownership.describe_scope(self.name, place))
+            parts = self._parts([origin])
+            found = take_views(self.services, parts) if checkpoint is None else self.views(checkpoint)
+            views = {(service, place): found[service, scope] for service, scope in parts if (service, scope) in found}
+            self.check(views)
+            before, states = keep_views(self._store, there), keep_views(self._store, views)
+
+            def begin(tx: Transaction) -> tuple[Pending, Checkpoint]:
+                ownership.claim_scope(tx, self.name, place, run)
+                target = SqlCheckpoints(tx).insert(self.name, states)
+                return restoring.begin_restore(tx, target, run=run, before=before), target
+
+            pending, target = self._store.run(begin, actor=actor)
+            return self._carry_out(pending, target, views)
+
+    def claim_scope(self, scope: Scope | tuple[str, str], run: UUID) -> bool:
+        """Make a scope the run's own; false when it is so already (WO-13).
+
+        Raises:
+            WorldShared: it belongs to another run.
+        """
+        return self._store.run(lambda tx: ownership.claim_scope(tx, self.name, Scope(*scope), run))
+
+    def release_scope(self, scope: Scope | tuple[str, str], run: UUID) -> bool:
+        """Make a scope nobody's; false when it was not the run's."""
+        return self._store.run(lambda tx: ownership.release_scope(tx, self.name, Scope(*scope), run))
+
+    def owner(self, scope: Scope | tuple[str, str]) -> UUID | None:
+        """The run that owns a scope, if any."""
+        return self._read(SqlCheckpoints.scopes).get(check_scope(*scope))
+
+    def _read(self, ask: Callable[[SqlCheckpoints, str], T]) -> T:
+        return self._store.read(lambda tx: ask(SqlCheckpoints(tx), self.name))
+
+    def _service(self, name: str) -> StatefulService[Any]:
+        if name not in self.services:
+            raise UnknownService(self.name, name)
+        return self.services[name]
+
+    def _parts(self, scopes: Iterable[Scope | tuple[str, str]] | None) -> list[Part]:
+        chosen = self.scopes() if scopes is None else sorted({check_scope(*scope) for scope in scopes})
+        if not chosen:
+            raise InvalidScope(
+                f"The world {self.name} has no scopes yet.", remedy="Name the account and region that it uses."
+            )
+        return [(service, scope) for service in sorted(self.services) for scope in chosen]
+
+    def _undisturbed(self, parts: Iterable[Part]) -> tuple[dict[Part, StateView[Any]], int]:
+        """Views between which no restore came, and how many restores had begun before.
+
+        Raises:
+            RestorePending: one came each time.
+        """
+        wanted = list(parts)
+        for _ in range(_TRIES):
+            self.recover()
+            standing = self._read(SqlCheckpoints.standing)
+            views = take_views(self.services, wanted)
+            if not standing.restoring and standing == self._read(SqlCheckpoints.standing):
+                return views, standing.restores
+        raise RestorePending(self.name)
+
+    def _carry_out_pending(self) -> Restored | None:
+        """Carry out what another process left undone. To be called while holding the world."""
+        if self._store.read(lambda tx: restoring.pending_restore(tx, self.name)) is None:
+            return None
+        pending = self._store.run(lambda tx: restoring.take_over(tx, self.name))
+        if pending is None:
+            return None
+        target = self.find(pending.checkpoint)
+        return self._carry_out(pending, target, self.views(target))
+
+    def _carry_out(self, pending: Pending, target: Checkpoint, views: Views) -> Restored:
+        if pending.before is None:
+            states = keep_views(self._store, take_views(self.services, views))
+            pending = self._store.run(lambda tx: restoring.keep_before(tx, pending, states))
+        for (service, scope), view in views.items():
+            self._store.read(lambda tx: restoring.check_still_ours(tx, pending))
+            self._service(service).restore(*scope, view)
+        return self._store.run(lambda tx: restoring.end_restore(tx, pending, target), actor=pending.actor)
+
+    @contextmanager
+    def _hold(self) -> Iterator[None]:
+        """Keep all other processes from restoring this world.
+
+        Raises:
+            RestorePending: one is at it, for longer than ``patience``.
+        """
+        clock = self._store.clock
+        deadline = clock.monotonic() + self._patience
+        while (release := self._store.backend.hold(f"world-{self.name}")) is None:
+            if clock.monotonic() >= deadline:
+                raise RestorePending(self.name)
+            time.sleep(_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            release()

@@ -1,0 +1,188 @@
+"""What whoever runs a council does: state and event together (CO-3, CO-4), and telling that never hurts."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from holdfast.councils import NodeStatus, RunStatus, SqlCouncilRepository, TaskGraph, TaskNode, manager
+from holdfast.councils.errors import CyclicGraph, InvalidWave, RunExists, RunHeld, RunNotFound, UnknownNode
+from holdfast.errors import IllegalTransition, InvalidInput
+from holdfast.ids import new_id
+from holdfast.store import Store, Transaction, open_store
+from holdfast.testing import VirtualClock
+from holdfast.testing.councils import council_units
+from holdfast.testing.councils.samples import add_run, append, diamond, get, live, log, make_run, present, rewind
+
+CYCLE = TaskGraph((TaskNode(id="a", task="", depends_on=("a",)),))
+
+
+def refused(store: Store, kind: type[Exception], work: object) -> None:
+    """``work`` raises within a unit that goes on, so that whatever it had written is committed."""
+
+    def unit(tx: Transaction) -> None:
+        with pytest.raises(kind):
+            work(tx)  # type: ignore[operator]
+
+    store.run(unit)
+
+
+def test_a_new_run_says_who_made_it(store_url: str) -> None:
+    with open_store(store_url) as store:
+        run = make_run(graph=diamond())
+        store.run(lambda tx: manager.create(tx, run), actor="ann")
+        assert present(council_units(store), run.id) == run
+        assert [(event.kind, event.payload) for event in live(council_units(store), run.id)] == [
+            ("created", {"by": "ann"})
+        ]
+        refused(store, RunExists, lambda tx: manager.create(tx, run))
+        assert len(live(council_units(store), run.id)) == 1
+
+
+def test_status_and_event_are_written_together_or_not_at_all(store_url: str) -> None:
+    """CO-4: whatever is wrong with either, neither is written, even if the unit goes on."""
+    with open_store(store_url) as store:
+        units = council_units(store)
+        run = add_run(units)
+        moved, event = store.run(
+            lambda tx: manager.change_status(tx, run.id, RunStatus.COMPLETED, "completed", {"answer": 42}, wave_index=3)
+        )
+        assert (moved, [event]) == (present(units, run.id), live(units, run.id))
+        assert (moved.status, event.seq, event.wave_index) == (RunStatus.COMPLETED, 1, 3)
+        refused(
+            store,
+            IllegalTransition,
+            lambda tx: manager.change_status(tx, run.id, RunStatus.FAILED, "failed", {}),
+        )
+        other = add_run(units)
+        for kind, payload, wave in (("k", object(), None), ("a\0b", {}, None), ("k", {}, -1)):
+            refused(
+                store,
+                InvalidWave if wave else InvalidInput,
+                lambda tx, kind=kind, payload=payload, wave=wave: manager.change_status(
+                    tx, other.id, RunStatus.FAILED, kind, payload, wave_index=wave
+                ),
+            )
+        refused(store, RunHeld, lambda tx: manager.change_status(tx, other.id, RunStatus.RUNNING, "k", {}, epoch=7))
+        refused(store, RunNotFound, lambda tx: manager.change_status(tx, new_id(), RunStatus.RUNNING, "k", {}))
+        assert (present(units, run.id), live(units, run.id)) == (moved, [event])
+        assert (present(units, other.id), live(units, other.id)) == (other, [])
+
+
+def test_graph_and_event_are_written_together_or_not_at_all(store_url: str) -> None:
+    """CO-3, CO-12."""
+    with open_store(store_url) as store:
+        units = council_units(store)
+        run = add_run(units)
+        event = store.run(
+            lambda tx: manager.change_graph(
+                tx, run.id, diamond(output=1), "node_succeeded", {"node": "a"}, wave_index=0
+            )
+        )
+        assert live(units, run.id) == [event]
+        for kind, graph, payload in ((CyclicGraph, CYCLE, {}), (InvalidInput, diamond(), object())):
+            refused(
+                store,
+                kind,
+                lambda tx, graph=graph, payload=payload: manager.change_graph(tx, run.id, graph, "kind", payload),
+            )
+        assert present(units, run.id).graph == diamond(output=1)
+        assert live(units, run.id) == [event]
+
+
+def test_nodes_that_end_at_the_same_time_are_all_kept(store_url: str) -> None:
+    """CO-3: each change is made to the graph as the one before left it."""
+    names = [f"n{number}" for number in range(12)]
+    with open_store(store_url) as store:
+        units = council_units(store)
+        run_id = add_run(units, graph=TaskGraph(tuple(TaskNode(id=name, task="") for name in names))).id
+
+        def end(name: str) -> None:
+            node = TaskNode(id=name, task="", status=NodeStatus.SUCCEEDED, output=name)
+            store.run(lambda tx: manager.change_node(tx, run_id, node, "node_succeeded", {"node": name}, wave_index=0))
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(end, names))
+        found = present(units, run_id).graph
+        assert found is not None
+        assert found.is_done
+        assert [node.output for node in found.nodes] == names
+        assert sorted(event.payload["node"] for event in live(units, run_id)) == sorted(names)
+
+
+def test_a_node_that_is_not_there_is_not_changed(store_url: str) -> None:
+    with open_store(store_url) as store:
+        units = council_units(store)
+        planned, unplanned = add_run(units, graph=diamond()), add_run(units)
+        stray = TaskNode(id="stray", task="")
+        for run in (planned, unplanned):
+            refused(store, UnknownNode, lambda tx, run=run: manager.change_node(tx, run.id, stray, "kind", {}))
+            assert (present(units, run.id), live(units, run.id)) == (run, [])
+        refused(store, RunNotFound, lambda tx: manager.change_node(tx, new_id(), stray, "kind", {}))
+
+
+def test_an_event_that_cannot_be_recorded_is_logged_and_aborts_nothing(
+    store_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """CO-4: neither a payload without JSON, nor an unknown run, nor a store that is gone."""
+    caplog.set_level(logging.WARNING, "holdfast.councils")
+    with open_store(store_url) as store:
+        units = council_units(store)
+        run_id = add_run(units).id
+        first = manager.record(store, run_id, "thought", {"text": "é"}, wave_index=0)
+        assert manager.record(store, run_id, "thought", object()) is None
+        assert manager.record(store, new_id(), "thought", {}) is None
+        second = manager.record(store, run_id, "thought", None)
+        assert live(units, run_id) == [first, second]
+        assert [event.seq for event in live(units, run_id)] == [1, 2]
+    assert manager.record(store, run_id, "thought", {}) is None
+    assert len(caplog.records) == 3
+    assert str(run_id) in caplog.text
+
+
+def test_the_store_failing_half_way_loses_the_event_and_keeps_the_numbers(store_url: str) -> None:
+    """CO-4, CO-6: the number is taken in the transaction of the event: both are written or neither."""
+    with open_store(store_url) as store:
+        units = council_units(store)
+        run_id = add_run(units).id
+        append(units, run_id)
+        table = "council_events"
+        store.run(lambda tx: tx.execute(f"ALTER TABLE {table} RENAME TO away"))
+        assert manager.record(store, run_id, "lost", {}) is None
+        store.run(lambda tx: tx.execute(f"ALTER TABLE away RENAME TO {table}"))
+        assert manager.record(store, run_id, "kept", {}) is not None
+        assert [(event.seq, event.kind) for event in live(units, run_id)] == [(1, "kind"), (2, "kept")]
+
+
+def test_pruning_takes_what_is_over(store_url: str) -> None:
+    clock = VirtualClock()
+    with open_store(store_url, clock=clock) as store:
+        units = council_units(store)
+        ended = [add_run(units, status=RunStatus.FAILED, created_at=clock.now()) for _ in range(60)]
+        kept = add_run(units)
+        events = [append(units, kept.id, "kind", {}, wave) for wave in (0, 1, 2)]
+        rewound = rewind(units, kept.id, 0)
+        assert manager.prune(store, 30) == 0
+        clock.advance(timedelta(days=31))
+        told: list[int] = []
+        assert manager.prune(store, 30, told.append) == 60
+        assert told == [50, 60]
+        assert get(units, ended[0].id) is None
+        assert log(units, kept.id) == [events[0], rewound]
+        with pytest.raises(ValueError, match="negative"):
+            manager.prune(store, -1)
+
+
+def test_what_a_resumed_run_needs_is_in_its_record(store_url: str) -> None:
+    """CO-3: graph and status alone, without one event."""
+    with open_store(store_url) as store:
+        units = council_units(store)
+        run = add_run(units, graph=diamond())
+        done = diamond(output={"found": [1]})
+        store.run(lambda tx: SqlCouncilRepository(tx).update_graph(run.id, done))
+        found = present(units, run.id)
+        assert found.graph == done
+        assert found.hitl_mode is run.hitl_mode
