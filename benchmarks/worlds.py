@@ -1,7 +1,7 @@
 """What a world of files costs: the second snapshot, and going back by a few files.
 
-``python -m benchmarks.worlds [--json] [--quick]``. A directory of 10,000 small files in a hundred folders. The reference
-is our own work on all of the files in the same run: the first snapshot, the restore into an empty place.
+``python -m benchmarks.worlds [--json] [--quick]``. A directory of 10,000 small files in a hundred folders. What it is
+compared with is our own work on all of the files in the same run: the first snapshot, the restore into an empty place.
 """
 
 from __future__ import annotations

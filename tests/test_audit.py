@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import _thread
 import json
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -282,7 +282,7 @@ def test_an_interrupted_verification_ends_with_its_page(sqlite_url: str) -> None
 
         def interrupt(rows: int) -> None:
             seen.append(rows)
-            _thread.interrupt_main()
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             given_up.wait()
 
         with pytest.raises(KeyboardInterrupt):

@@ -233,6 +233,16 @@ def test_an_index_of_another_tree_or_a_damaged_one_does_no_harm(
     assert DirectoryWorld(world.root, store).snapshot(*HERE) == view
 
 
+def test_an_index_that_names_another_body_is_not_believed(store: Store, world: DirectoryWorld, tree: Path) -> None:
+    (tree / "b.txt").write_bytes(b"other")
+    settle(tree)
+    view = world.snapshot(*HERE)
+    one, other = (entry.digest.encode() for entry in view.resources.values() if isinstance(entry, File))
+    index = world.root.joinpath(".holdfast", *HERE, "index")
+    index.write_bytes(index.read_bytes().replace(one, other))
+    assert DirectoryWorld(world.root, store).snapshot(*HERE) == view
+
+
 def test_an_index_from_another_store_stores_the_bodies_again(world: DirectoryWorld, tree: Path) -> None:
     settle(tree)
     view = world.snapshot(*HERE)
@@ -346,6 +356,23 @@ def test_a_folder_that_is_swapped_for_a_link_is_not_written_through(
     with pytest.raises(StateViewError):
         DirectoryWorld(world.root, store, probe=swap).restore(*HERE, view)
     assert seen(outside) == {"b.txt": ("file", 0o644, b"theirs")}
+
+
+def test_a_mode_is_not_set_through_a_link_that_was_swapped_in(
+    store: Store, world: DirectoryWorld, tree: Path, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"theirs")
+    secret.chmod(0o600)
+
+    def swap(where: str) -> None:
+        if where == "before the mode of a.txt":
+            (tree / "a.txt").rename(tree / "gone")
+            (tree / "a.txt").symlink_to(secret)
+
+    with pytest.raises(StateViewError):
+        DirectoryWorld(world.root, store, probe=swap).chmod(*HERE, "a.txt", 0o666)
+    assert secret.stat().st_mode & 0o777 == 0o600
 
 
 def test_links_on_the_way_to_the_root_are_not_followed(store: Store, tmp_path: Path) -> None:

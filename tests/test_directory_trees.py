@@ -166,7 +166,7 @@ def test_restores_touch_only_what_differs(world: DirectoryWorld) -> None:
 
 
 def test_large_bodies_are_cut_into_slices(world: DirectoryWorld, store: Store) -> None:
-    """A file that grows at its end stores its end alone; nothing of it is in memory or in one unit at once."""
+    """A file that grows at its end stores its end alone, and no blob is larger than a slice."""
     body = os.urandom(SLICE_BYTES) * 2 + b"end"
     for size in (SLICE_BYTES, SLICE_BYTES + 1, len(body)):
         world.write(*HERE, f"{size}.bin", body[:size])

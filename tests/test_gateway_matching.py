@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 
@@ -24,8 +25,10 @@ from holdfast.gateway import (
     validate,
 )
 from holdfast.gateway.errors import AmbiguousRoutes, DuplicateRoute, InvalidRoute
-from holdfast.gateway.matching import conditions_overlap, model_test, patterns_overlap
+from holdfast.gateway.matching import model_test
 from holdfast.gateway.model import MAX_ROUTES
+from holdfast.gateway.overlap import conditions_overlap, patterns_overlap
+from holdfast.plans import new_plan
 
 PATTERNS = st.text("ab*?", min_size=1, max_size=4)
 TEXTS = ["".join(letters) for size in range(9) for letters in product("abc", repeat=size)]
@@ -50,6 +53,20 @@ def test_two_patterns_overlap_when_some_text_matches_both(left: str, right: str)
     both = any(matches(left, text) and matches(right, text) for text in TEXTS if len(text) <= size)
     assert patterns_overlap(left, right) is both
     assert patterns_overlap(right, left) is both
+
+
+ODD = "a]^-[!"
+ODD_TEXTS = ["".join(letters) for size in range(5) for letters in product(f"{ODD}&", repeat=size)]
+
+
+@given(st.text(f"{ODD}*?", min_size=1, max_size=3), st.text(f"{ODD}*?", min_size=1, max_size=3))
+@settings(max_examples=200, deadline=None)
+def test_characters_that_mean_something_elsewhere_overlap_like_others(left: str, right: str) -> None:
+    size = len((left + right).replace("*", ""))
+    if size > 4:
+        return
+    both = any(matches(left, text) and matches(right, text) for text in ODD_TEXTS if len(text) <= size)
+    assert patterns_overlap(left, right) is both
 
 
 @given(st.text("ab*?[]!-.\\\n", min_size=1, max_size=6), st.text("ab[]!-.\\\n", max_size=6))
@@ -154,6 +171,34 @@ def test_a_hostile_pattern_costs_little() -> None:
     pattern, text = "*a" * 90 + "*b", "a" * 5000
     assert not model_test(pattern)(text)
     assert not patterns_overlap("*a" * 90 + "b", "a*" * 90 + "c")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["?" + "a" * 190 + "{:04d}?", "?" + "a*" * 90 + "{:04d}?", "*-model-{:04d}", "model-{:04d}-*"]
+)
+def test_a_full_set_of_hostile_patterns_costs_little(pattern: str) -> None:
+    """They differ only at the end. Compared character by character, half a million pairs would take a minute, during
+    which an applier holds the writer."""
+    full = [
+        Route(id=str(n), when=Conditions(model=pattern.format(n)), target=Target(provider="p", model=str(n)))
+        for n in range(MAX_ROUTES)
+    ]
+    assert len(validate(full)) == MAX_ROUTES
+
+
+def test_a_set_that_no_plan_could_hold_is_refused() -> None:
+    """A plan keeps the set that was live before it: whatever can be live must fit."""
+    tags = {f"tag-{n}": "x" * 200 for n in range(32)}
+    full = [Route(id=str(n), when=Conditions(model=f"m{n}", tags=tags), target=TARGETS[0]) for n in range(MAX_ROUTES)]
+    with pytest.raises(InvalidRoute, match="bytes as JSON"):
+        validate(full)
+
+
+@pytest.mark.parametrize("wrong", [None, 7, "ab", {"a": 1}, Route(id="a", target=TARGETS[0]), [{"id": "a"}]])
+def test_what_is_no_set_of_routes_is_refused(wrong: Any) -> None:
+    for take in (validate, lambda routes: new_plan(0, routes, created_at=datetime.now(UTC))):
+        with pytest.raises(InvalidRoute):
+            take(wrong)
 
 
 def test_a_full_set_is_validated() -> None:

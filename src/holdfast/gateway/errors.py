@@ -73,3 +73,13 @@ class RoutesCorrupt(StoreError):
         self.revision = revision
         self.recorded = recorded
         self.found = found
+
+
+class RoutesLost(StoreError):
+    """The routing table has no revision any more."""
+
+    code = "routes_lost"
+    remedy = "Somebody deleted the row of routing_head: restore the database from a backup."
+
+    def __init__(self) -> None:
+        super().__init__("The routing table has lost its revision.")

@@ -13,6 +13,8 @@ from msgspec import Meta
 
 MAX_ROUTES = 1000
 """Routes of a set."""
+MAX_SET_BYTES = 2 * 1024 * 1024
+"""Of a set's JSON, so that it fits into a plan: as what is proposed, and as what was live before."""
 MAX_PRIORITY = 1_000_000
 
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]

@@ -5,17 +5,13 @@ SELECT revision FROM routing_head
 SELECT revision FROM routing_head FOR UPDATE
 
 -- name: move_head
-UPDATE routing_head SET revision = revision + 1, digest = :digest
-WHERE CAST(:expected AS bigint) IS NULL OR revision = :expected
-RETURNING revision
+UPDATE routing_head SET revision = revision + 1, digest = :digest RETURNING revision
 
 -- name: current
 SELECT h.revision, h.digest, r.route FROM routing_head h LEFT JOIN gateway_routes r ON true
-ORDER BY r.priority DESC, r.id
 
 -- name: clear_routes
 DELETE FROM gateway_routes
 
 -- name: insert_routes
-WITH r AS (@rows(id text, priority int, route text))
-INSERT INTO gateway_routes (id, priority, route) SELECT id, priority, route FROM r
+WITH r AS (@rows(id text, route text)) INSERT INTO gateway_routes (id, route) SELECT id, route FROM r

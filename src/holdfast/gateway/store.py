@@ -20,6 +20,7 @@ class RoutingTable(Protocol):
 
         Raises:
             RoutesCorrupt: the rows are not those that were written.
+            RoutesLost: the row that holds the revision is gone.
         """
         ...
 
@@ -28,7 +29,7 @@ class RoutingTable(Protocol):
         or the audit chain's head takes the plan before and the head after.
 
         Raises:
-            RoutesCorrupt: as :meth:`current`.
+            RoutesCorrupt, RoutesLost: as :meth:`current`.
         """
         ...
 
@@ -42,5 +43,6 @@ class RoutingTable(Protocol):
         Raises:
             InvalidRoute, DuplicateRoute, AmbiguousRoutes: the set is refused, nothing is written (PL-14).
             RoutesMoved: the table is at another revision, nothing is written.
+            RoutesLost: as :meth:`current`.
         """
         ...

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, combinations, groupby, product
+from itertools import chain, groupby, islice
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
 from holdfast.gateway.errors import AmbiguousRoutes, DuplicateRoute, InvalidRoute
-from holdfast.gateway.matching import conditions_overlap, is_wild
-from holdfast.gateway.model import MAX_ROUTES, Route, route_order
+from holdfast.gateway.model import MAX_ROUTES, MAX_SET_BYTES, Route, route_order
+from holdfast.gateway.overlap import conditions_overlap, fixed_head
 from holdfast.text import is_storable
 
 
@@ -22,21 +22,38 @@ def validate(routes: Iterable[Route]) -> tuple[Route, ...]:
     matter to the request which of them takes it, and the first id does.
 
     Raises:
-        InvalidRoute: a malformed field, or more than 1,000 routes.
+        InvalidRoute: a malformed field, more than 1,000 routes, or more than 2 MiB of JSON.
         DuplicateRoute: an id twice.
         AmbiguousRoutes: a tie that only the ids would decide (PL-14).
     """
-    checked = sorted(map(_checked, _counted(routes)), key=route_order)
+    checked = sorted(map(_checked, listed(routes)), key=route_order)
     seen: set[str] = set()
     for route in checked:
         if route.id in seen:
             raise DuplicateRoute(route.id)
         seen.add(route.id)
+    if (size := len(msgspec.json.encode(checked))) > MAX_SET_BYTES:
+        raise InvalidRoute(f"A set takes at most {MAX_SET_BYTES:,} bytes as JSON, this one {size:,}.")
     for priority, tied in groupby(checked, key=lambda route: route.priority):
         for first, second in _rivals(list(tied)):
             if first.target != second.target and conditions_overlap(first.when, second.when):
                 raise AmbiguousRoutes(min(first.id, second.id), max(first.id, second.id), priority)
     return tuple(checked)
+
+
+def listed(routes: Iterable[Route]) -> list[Route]:
+    """The routes as a list, in the order in which they are written; no rule but their number is checked.
+
+    Raises:
+        InvalidRoute: not iterable, or more than 1,000.
+    """
+    try:
+        found = list(routes)
+    except TypeError:
+        raise InvalidRoute(f"A set of routes is a list of Route, not {type(routes).__name__}.") from None
+    if len(found) > MAX_ROUTES:
+        raise InvalidRoute(f"A set has at most {MAX_ROUTES:,} routes, this one {len(found):,}.")
+    return found
 
 
 def read_routes(text: str | bytes) -> tuple[Route, ...]:
@@ -50,13 +67,6 @@ def read_routes(text: str | bytes) -> tuple[Route, ...]:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise InvalidRoute(f"The routes cannot be read: {error}.") from error
     return validate(found)
-
-
-def _counted(routes: Iterable[Route]) -> Sequence[Route]:
-    found = list(routes)
-    if len(found) > MAX_ROUTES:
-        raise InvalidRoute(f"A set has at most {MAX_ROUTES:,} routes, this one {len(found):,}.")
-    return found
 
 
 def _checked(route: Any) -> Route:
@@ -79,11 +89,11 @@ def _texts(route: Route) -> Iterator[str]:
 
 
 def _rivals(tied: Sequence[Route]) -> Iterator[tuple[Route, Route]]:
-    """Pairs that may overlap; routes of two models without wildcards cannot, however many there are."""
-    wild: list[Route] = []
-    exact: dict[str, list[Route]] = defaultdict(list)
-    for route in tied:
-        (wild if is_wild(route.when.model) else exact[route.when.model]).append(route)
-    yield from chain.from_iterable(combinations(same, 2) for same in exact.values())
-    yield from combinations(wild, 2)
-    yield from product(wild, chain.from_iterable(exact.values()))
+    """Pairs that may overlap: of two texts with which models begin, one begins the other. In order, those that a text
+    begins follow it."""
+    heads = sorted(((fixed_head(route.when.model), route) for route in tied), key=itemgetter(0))
+    for place, (head, route) in enumerate(heads, 1):
+        for longer, other in islice(heads, place, None):
+            if not longer.startswith(head):
+                break
+            yield route, other

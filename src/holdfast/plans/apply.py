@@ -22,6 +22,8 @@ from holdfast.store import Transaction
 
 APPLIED = "plan.applied"
 REVERTED = "plan.reverted"
+_TOLD = ("digest", "routes_before", "routes_after", "revision")
+"""What the detail of such an audit row holds (PL-8)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +120,17 @@ class PlanPorts:
         return plan
 
     def _proof(self, plan: PlanRun, act: str) -> AuditRow:
-        """The audit row without which nothing counts as done (PL-5)."""
+        """The audit row without which nothing counts as done (PL-5).
+
+        Raises:
+            InvalidState: there is none.
+            DigestMismatch: it tells of other content than the plan has now.
+        """
         row = self.audit.last(str(plan.id), act)
-        if row is None:
+        if row is None or not row.detail.keys() >= set(_TOLD):
             raise InvalidState(plan.id, plan.status, f", of which no audit row {act} tells")
+        if row.detail["digest"] != plan.digest:
+            raise DigestMismatch(plan.id, "What is stored", row.detail["digest"], plan.digest)
         return row
 
     def _append(self, act: str, plan: PlanRun, before: RouteSet) -> AuditRow:
@@ -222,5 +231,5 @@ def _expect(wanted: PlanStatus, plan_id: UUID, previous: PlanStatus | None) -> N
 
 
 def _act(kind: type[A], plan: PlanRun, row: AuditRow, *, repeated: bool = False) -> A:
-    told = {name: row.detail[name] for name in ("digest", "routes_before", "routes_after", "revision")}
+    told = {name: row.detail[name] for name in _TOLD}
     return kind(plan_id=plan.id, **told, seq=row.seq, actor=row.actor, at=row.at, repeated=repeated)

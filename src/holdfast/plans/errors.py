@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from holdfast.errors import Conflict, HoldfastError, InvalidInput, NotFound
+from holdfast.errors import Conflict, HoldfastError, InvalidInput, NotFound, StoreError
 
 
 class ApplyError(HoldfastError):
@@ -94,3 +94,10 @@ class InvalidPlan(InvalidInput):
 
     code = "invalid_plan"
     remedy = "Make it with new_plan or propose_plan; its projection is a JSON object."
+
+
+class PlanDamaged(StoreError):
+    """A stored plan that does not read back."""
+
+    code = "plan_damaged"
+    remedy = "Somebody edited its row, or the disk did: restore it from a backup, or delete it and propose it anew."

@@ -15,9 +15,10 @@ from uuid import UUID
 
 import rfc8785
 
-from holdfast.gateway import ProposedRoute, Route
+from holdfast.gateway import ProposedRoute, Route, validate
 from holdfast.gateway.model import canonical_routes
-from holdfast.ids import new_id
+from holdfast.gateway.validation import listed
+from holdfast.ids import new_id, parse_id
 from holdfast.plans.errors import InvalidPlan
 
 
@@ -75,8 +76,10 @@ def plan_digest(base_revision: int, result: PlanResult) -> str:
     the revision they were made for. The order in which the routes were written does not count.
 
     Raises:
-        InvalidPlan: the projection has no canonical JSON.
+        InvalidPlan: the projection is no JSON object, or has no canonical form.
     """
+    if not isinstance(result.projection, dict):
+        raise InvalidPlan(f"A projection is a JSON object, not {type(result.projection).__name__}.")
     reviewed: dict[str, Any] = {
         "base_revision": base_revision,
         "projection": result.projection,
@@ -100,10 +103,14 @@ def new_plan(
 
     Raises:
         InvalidPlan: as :func:`plan_digest`.
+        InvalidRoute, DuplicateRoute, AmbiguousRoutes: no set of routes to apply (PL-14).
+        InvalidId: ``id`` is no UUID.
     """
-    result = PlanResult(proposed_routes=list(routes), projection=projection or {})
+    proposed = listed(routes)
+    validate(proposed)
+    result = PlanResult(proposed_routes=proposed, projection={} if projection is None else projection)
     return PlanRun(
-        id=id or new_id(),
+        id=new_id() if id is None else parse_id(id),
         base_revision=base_revision,
         digest=plan_digest(base_revision, result),
         result=result,

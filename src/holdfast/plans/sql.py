@@ -9,9 +9,11 @@ from uuid import UUID
 
 from holdfast import codec
 from holdfast.clock import to_datetime, to_micros
+from holdfast.errors import NotSerialisable
 from holdfast.gateway import ProposedRoute, Route, RoutingTable, SqlRoutingTable, validate
+from holdfast.ids import parse_id
 from holdfast.pages import EVERYTHING, Page, page_of, parse_cursor, rows_wanted
-from holdfast.plans.errors import InvalidPlan, PlanExists
+from holdfast.plans.errors import InvalidPlan, PlanDamaged, PlanExists
 from holdfast.plans.model import PlanResult, PlanRun, PlanStatus, plan_digest
 from holdfast.store import Row, Transaction, load_queries
 from holdfast.text import check_texts
@@ -39,11 +41,11 @@ class SqlPlanStore:
             raise PlanExists(run.id)
 
     def get(self, plan_id: UUID) -> PlanRun | None:
-        row = self._tx.fetch_one(_q["get_plan"], {"id": str(plan_id)})
+        row = self._tx.fetch_one(_q["get_plan"], {"id": str(parse_id(plan_id))})
         return _plan(row) if row else None
 
     def locked(self, plan_id: UUID) -> PlanRun | None:
-        row = self._tx.fetch_one(_q["lock_plan"], {"id": str(plan_id)})
+        row = self._tx.fetch_one(_q["lock_plan"], {"id": str(parse_id(plan_id))})
         return _plan(row) if row else None
 
     def list(
@@ -63,15 +65,16 @@ class SqlPlanStore:
         if plan is None or plan.status is not PlanStatus.PROJECTED:
             return plan.status if plan else None
         before = self._routes.locked()
+        inverse = codec.encode(before.routes, what="What was live before")
         revision = self._routes.replace_routes(checked) if checked else before.revision
-        moved = {"id": str(plan_id), "at": at, "revision": revision, "inverse": codec.encode(before.routes)}
+        moved = {"id": str(plan.id), "at": at, "revision": revision, "inverse": inverse}
         self._tx.execute(_q["mark_applied"], moved)
         return plan.status
 
     def mark_reverted(self, plan_id: UUID, reverted_at: datetime) -> PlanStatus | None:
         at = to_micros(reverted_at)
         plan = self.locked(plan_id)
-        self._tx.execute(_q["mark_reverted"], {"id": str(plan_id), "at": at})
+        self._tx.execute(_q["mark_reverted"], {"id": str(parse_id(plan_id)), "at": at})
         return plan.status if plan else None
 
 
@@ -79,17 +82,16 @@ def _born(run: PlanRun) -> dict[str, Any]:
     """The columns that a plan begins with.
 
     Raises:
-        InvalidPlan, InvalidRoute, DuplicateRoute, AmbiguousRoutes: it cannot begin so.
+        InvalidPlan, InvalidRoute, DuplicateRoute, AmbiguousRoutes, PayloadTooLarge: it cannot begin so.
     """
+    validate(run.result.proposed_routes)
+    plan_digest(run.base_revision, run.result)
+    run = _read_back(run)
     later = (run.applied_at, run.applied_revision, run.inverse, run.reverted_at)
     if run.status not in _BIRTH or any(value is not None for value in later):
         raise InvalidPlan(f"The plan {run.id} cannot begin as {run.status}: it is applied by apply_plan alone.")
-    if not isinstance(run.result.projection, dict):
-        raise InvalidPlan(f"The projection of the plan {run.id} is no JSON object.")
-    validate(run.result.proposed_routes)
-    plan_digest(run.base_revision, run.result)
     return {
-        "id": str(run.id),
+        "id": str(parse_id(run.id)),
         "status": str(run.status),
         "base_revision": run.base_revision,
         "digest": run.digest,
@@ -99,11 +101,34 @@ def _born(run: PlanRun) -> dict[str, Any]:
     }
 
 
+def _read_back(run: PlanRun) -> PlanRun:
+    """The plan as it will be read, so that no field of a wrong type spoils the lists it would be in.
+
+    Raises:
+        InvalidPlan, PayloadTooLarge: nobody could read it.
+    """
+    try:
+        found: PlanRun = codec.decode(codec.encode(run, what="The plan"), PlanRun, what="The plan")
+    except NotSerialisable as error:
+        raise InvalidPlan(error.message) from error
+    return found
+
+
 def _moment(micros: int | None) -> datetime | None:
     return None if micros is None else to_datetime(micros)
 
 
 def _plan(row: Row) -> PlanRun:
+    """Raises:
+    PlanDamaged: it does not read back.
+    """
+    try:
+        return _made(row)
+    except (ValueError, OverflowError) as error:  # NotSerialisable is a ValueError
+        raise PlanDamaged(f"The plan {row[0]} does not read back: {error}.") from error
+
+
+def _made(row: Row) -> PlanRun:
     return PlanRun(
         id=UUID(row[0]),
         status=PlanStatus(row[1]),

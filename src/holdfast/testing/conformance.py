@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from contextlib import AbstractContextManager
 from typing import Any, Generic, TypeVar
 
 E = TypeVar("E", bound=BaseException)
 B = TypeVar("B")
 Check = Callable[[B], None]
+patience: ContextVar[float] = ContextVar("patience", default=10.0)
+"""Seconds that a check waits for what must happen; less will do where it is expected not to."""
 _CLAUSE = re.compile(r"([A-Z]{2}-\d+): ")
 
 

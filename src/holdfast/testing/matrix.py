@@ -9,6 +9,7 @@ missed or a mutant survives.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +29,7 @@ from holdfast.testing.contracts import CONTRACTS, Contract
 from holdfast.testing.postgres import postgres_schemas, postgres_server
 
 NewUrl = Callable[[], str]
-BACKENDS = ("SQLite file", "SQLite memory", "PostgreSQL")
+BACKENDS = ("sqlite-file", "sqlite-memory", "postgresql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +83,11 @@ def databases(wanted: Iterable[str] = BACKENDS) -> Iterator[dict[str, NewUrl]]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="holdfast-matrix-")))
         found: dict[str, NewUrl] = {
-            "SQLite file": lambda: f"sqlite:///{folder / new_id().hex}.db",
-            "SQLite memory": lambda: "sqlite://",
+            "sqlite-file": lambda: f"sqlite:///{folder / new_id().hex}.db",
+            "sqlite-memory": lambda: "sqlite://",
         }
-        if "PostgreSQL" in chosen:
-            found["PostgreSQL"] = stack.enter_context(postgres_schemas(stack.enter_context(postgres_server())))
+        if "postgresql" in chosen:
+            found["postgresql"] = stack.enter_context(postgres_schemas(stack.enter_context(postgres_server())))
         yield {name: found[name] for name in chosen}
 
 
@@ -135,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--backend", action="append", choices=BACKENDS, help="only this one; may recur")
     asked = parser.parse_args(arguments)
     contracts = [contract for contract in CONTRACTS if not asked.port or contract.port in asked.port]
+    logging.getLogger("holdfast").setLevel(logging.CRITICAL)  # wrong backends are bound to complain
     rows = []
     with (
         databases(asked.backend or BACKENDS) as found,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from threading import Event, Lock, Thread
 from typing import Any
 
-from holdfast.testing.conformance import Suite, expect, expect_equal
+from holdfast.testing.conformance import Suite, expect, expect_equal, patience
 from holdfast.testing.worlds.subject import ServiceSubject
 from holdfast.worlds import Delta, Scope, StateChange, StateView
 from holdfast.worlds.model import apply_delta, encode_view
@@ -21,8 +21,6 @@ suite: Suite[Subject] = Suite("StatefulService")
 HERE = Scope("111122223333", "us-east-1")
 ELSEWHERE = (Scope("111122223333", "eu-west-1"), Scope("444455556666", "us-east-1"))
 BAD_NAMES = ("", ".", "..", "a/b", "a b", "-a", "a\0", "\ud800", "é", "x" * 65)
-PATIENCE = 10.0
-"""Seconds after which what has not happened will not happen."""
 
 
 class Heard:
@@ -39,7 +37,7 @@ class Heard:
 
     def take(self) -> list[StateChange[Any]]:
         """What was told since the last time, once everything was told."""
-        expect(self._notifier.drain(PATIENCE), "the listeners were not told everything in time")
+        expect(self._notifier.drain(patience.get()), "the listeners were not told everything in time")
         with self._lock:
             taken, self._changes = self._changes, []
         return taken
@@ -70,7 +68,7 @@ def subscribed(subject: Subject, *listeners: Callable[[StateChange[Any]], None])
 
 def happens(event: Event, what: str) -> None:
     """Wait for ``event``, which must come."""
-    expect(event.wait(PATIENCE), f"{what} did not happen")
+    expect(event.wait(patience.get()), f"{what} did not happen")
 
 
 def aside(act: Callable[[], object]) -> Future[object]:
@@ -89,7 +87,7 @@ def aside(act: Callable[[], object]) -> Future[object]:
 
 def finishes(future: Future[object], what: str) -> None:
     """Wait for ``future``, which must come; raises its error."""
-    expect(bool(wait([future], PATIENCE).done), f"{what} did not come to an end")
+    expect(bool(wait([future], patience.get()).done), f"{what} did not come to an end")
     future.result()
 
 

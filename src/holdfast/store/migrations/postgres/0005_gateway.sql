@@ -10,7 +10,6 @@ VALUES (1, 0, '4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945'
 
 CREATE TABLE gateway_routes (
     id text COLLATE "C" PRIMARY KEY,
-    priority int NOT NULL,
     route text NOT NULL
 );
 
