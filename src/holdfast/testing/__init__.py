@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from holdfast.testing.audit import exercise_audit_log
 from holdfast.testing.clock import VirtualClock
 from holdfast.testing.conformance import ConformanceFailure, Violation
+from holdfast.testing.councils import exercise_council_repository
 from holdfast.testing.flows import exercise_flow_store
 from holdfast.testing.ledger import EffectLedger
 from holdfast.testing.packages import exercise_package_store
 from holdfast.testing.plans import exercise_plan_store
 from holdfast.testing.units import Opener, StoreUnits, UnitRunner
+from holdfast.testing.worlds import exercise_stateful_service
 
 __all__ = [
     "ConformanceFailure",
@@ -18,7 +21,10 @@ __all__ = [
     "UnitRunner",
     "Violation",
     "VirtualClock",
+    "exercise_audit_log",
+    "exercise_council_repository",
     "exercise_flow_store",
     "exercise_package_store",
     "exercise_plan_store",
+    "exercise_stateful_service",
 ]
