@@ -25,7 +25,6 @@ from holdfast.errors import HoldfastError, InvalidInput
 from holdfast.flows import health
 from holdfast.ids import new_id
 from holdfast.store import Store
-from holdfast.testing.ledger import EffectLedger
 
 if TYPE_CHECKING:
     from holdfast.cli.demo_report import Report
@@ -97,6 +96,8 @@ class Demo:
     """
 
     def __init__(self, asked: Session, root: Path, names: list[str], place: Path) -> None:
+        from holdfast.testing.ledger import EffectLedger  # brings all suites along, too slow for every other command
+
         self._asked = asked
         self._root = root
         self._names = names

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from contextvars import ContextVar
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
 E = TypeVar("E", bound=BaseException)
