@@ -176,6 +176,37 @@ def test_pruning_takes_what_is_over(store_url: str) -> None:
             manager.prune(store, -1)
 
 
+def test_superseded_events_are_kept_from_when_they_were_superseded(store_url: str) -> None:
+    """CO-8: an old event that was superseded just now is readable for as long as a young one."""
+    clock = VirtualClock()
+    with open_store(store_url, clock=clock) as store:
+        units = council_units(store)
+        run_id = add_run(units).id
+        append(units, run_id, "kind", {}, 1)
+        clock.advance(timedelta(days=31))
+        rewound = rewind(units, run_id, 0)
+        manager.prune(store, 30)
+        assert [event.seq for event in log(units, run_id)] == [1, 2]
+        clock.advance(timedelta(days=31))
+        manager.prune(store, 30)
+        assert log(units, run_id) == [rewound]
+
+
+def test_a_worker_that_lost_its_run_changes_no_node(store_url: str) -> None:
+    """CO-7: through the verbs as through the port; state and event stay as they are."""
+    with open_store(store_url) as store:
+        units = council_units(store)
+        run = add_run(units, graph=diamond(), epoch=2)
+        node = diamond(output=1).nodes[0]
+        for work in (
+            lambda tx: manager.change_node(tx, run.id, node, "kind", {}, epoch=1),
+            lambda tx: manager.change_graph(tx, run.id, diamond(output=1), "kind", {}, epoch=1),
+            lambda tx: manager.change_status(tx, run.id, RunStatus.COMPLETED, "kind", {}, epoch=1),
+        ):
+            refused(store, RunHeld, work)
+        assert (present(units, run.id), live(units, run.id)) == (run, [])
+
+
 def test_what_a_resumed_run_needs_is_in_its_record(store_url: str) -> None:
     """CO-3: graph and status alone, without one event."""
     with open_store(store_url) as store:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from holdfast.councils import CouncilRepositoryPort, RunStatus, SqlCouncilRepository, TaskGraph, TaskNode
-from holdfast.councils.errors import UnknownTool
+from holdfast.councils.errors import RunDamaged, UnknownTool
+from holdfast.errors import InvalidId
 from holdfast.store import Store, Transaction, load_queries, open_store
 from holdfast.testing import ConformanceFailure, UnitRunner
 from holdfast.testing.councils import (
@@ -27,6 +28,7 @@ from holdfast.testing.councils.samples import (
     append,
     begin_lease,
     create,
+    diamond,
     end_lease,
     live,
     make_run,
@@ -123,6 +125,58 @@ def test_every_end_of_a_worker_ends_its_leases(store_url: str, end: str | None) 
         store.run(lambda tx: tx.execute(change, {"epoch": epoch}))
         assert mark(units) == 1
         assert present(units, run.id).status is RunStatus.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    "edit", ["graph = '{'", "status = 'done'", "hitl_mode = 'all'", "created_at = 999999999999999999"]
+)
+def test_a_run_that_does_not_read_back_says_so(store_url: str, edit: str) -> None:
+    with open_store(store_url) as store:
+        run = add_run(council_units(store), graph=diamond())
+        store.run(lambda tx: tx.execute(f"UPDATE council_runs SET {edit}"))
+        for act in (lambda councils: councils.get_run(run.id), lambda councils: councils.list_runs()):
+            with pytest.raises(RunDamaged, match=str(run.id)):
+                store.run(lambda tx, act=act: act(SqlCouncilRepository(tx)))
+
+
+def test_an_event_that_does_not_read_back_says_so(store_url: str) -> None:
+    with open_store(store_url) as store:
+        run = add_run(council_units(store))
+        append(council_units(store), run.id)
+        store.run(lambda tx: tx.execute("UPDATE council_events SET payload = '{'"))
+        with pytest.raises(RunDamaged, match="event 1"):
+            live(council_units(store), run.id)
+
+
+@pytest.mark.parametrize("wrong", ["", "x", None, 7])
+def test_what_is_no_id_is_refused_alike_on_every_database(store_url: str, wrong: Any) -> None:
+    with open_store(store_url) as store:
+        for act in (
+            lambda councils: councils.get_run(wrong),
+            lambda councils: councils.list_events(wrong),
+            lambda councils: councils.append_event(wrong, "kind", {}),
+            lambda councils: councils.update_graph(wrong, diamond()),
+            lambda councils: councils.update_run_status(wrong, RunStatus.FAILED),
+        ):
+            with pytest.raises(InvalidId):
+                store.run(lambda tx, act=act: act(SqlCouncilRepository(tx)))
+
+
+def test_pruning_keeps_to_its_limit_whatever_the_plan(postgres_url: str) -> None:
+    """CO-8: a nested loop asks its inner side again for every row, and each time finds others that are not yet gone."""
+    with open_store(postgres_url) as store:
+        units = council_units(store)
+        run_id = add_run(units).id
+        for _ in range(20):
+            append(units, run_id, "kind", {}, 1)
+        rewind(units, run_id, 0)
+
+        def prune(tx: Transaction) -> int:
+            for way in ("hashjoin", "mergejoin", "hashagg", "sort", "material", "memoize"):
+                tx.execute(f"SET LOCAL enable_{way} = off")
+            return SqlCouncilRepository(tx).prune_superseded_events(0, limit=3)
+
+        assert store.run(prune) == 3
 
 
 def test_a_second_process_sees_what_the_first_left(tmp_path: Any) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from threading import Thread
+from typing import Any
 
 import pytest
 
 from holdfast.audit import SqlAuditLog
-from holdfast.errors import InvalidInput
+from holdfast.errors import InvalidId, InvalidInput
 from holdfast.gateway import RouteSet, SqlRoutingTable
-from holdfast.gateway.errors import AmbiguousRoutes, RoutesCorrupt, RoutesMoved
+from holdfast.gateway.errors import AmbiguousRoutes, RoutesCorrupt, RoutesLost, RoutesMoved
 from holdfast.gateway.manager import replace_routes
 from holdfast.plans import PlanStatus, SqlPlanStore, apply_plan, propose_plan, revert_plan
-from holdfast.plans.errors import DigestMismatch, InvalidState, PlanExists, PlanNotFound, StalePlan
+from holdfast.plans.errors import DigestMismatch, InvalidState, PlanDamaged, PlanExists, PlanNotFound, StalePlan
 from holdfast.store import Store, Transaction, open_store
 from holdfast.testing.plans.samples import STRONG, make_route, make_set
 
@@ -62,6 +63,51 @@ def test_an_edited_plan_is_not_applied(store_url: str, edit: str) -> None:
         with pytest.raises(DigestMismatch):
             store.run(lambda tx: apply_plan(tx, plan.id))
         assert live(store).revision == rows(store) == 0
+
+
+@pytest.mark.parametrize(
+    "edit", ["result = '{'", "result = '[]'", "status = 'done'", "created_at = 999999999999999999"]
+)
+def test_a_plan_that_does_not_read_back_says_so(store_url: str, edit: str) -> None:
+    with open_store(store_url) as store:
+        plan = store.run(lambda tx: propose_plan(tx, make_set("new")))
+        store.run(lambda tx: tx.execute(f"UPDATE plan_runs SET {edit}"))
+        for act in (lambda tx: apply_plan(tx, plan.id), lambda tx: SqlPlanStore(tx).list()):
+            with pytest.raises(PlanDamaged, match=str(plan.id)):
+                store.run(act)
+
+
+def test_a_repeated_call_is_answered_from_what_was_applied(store_url: str) -> None:
+    """PL-5: neither an edited plan nor an edited audit row passes for the proof of what was reviewed."""
+    with open_store(store_url) as store:
+        plan = store.run(lambda tx: propose_plan(tx, make_set("new")))
+        store.run(lambda tx: apply_plan(tx, plan.id))
+        store.run(lambda tx: tx.execute("UPDATE plan_runs SET digest = 'x'"))
+        with pytest.raises(DigestMismatch):
+            store.run(lambda tx: apply_plan(tx, plan.id, reviewed="x"))
+        store.run(lambda tx: tx.execute("UPDATE audit_rows SET detail = '{}'"))
+        for act in (apply_plan, revert_plan):
+            with pytest.raises(InvalidState, match=r"no audit row plan\.applied"):
+                store.run(lambda tx, act=act: act(tx, plan.id))
+
+
+@pytest.mark.parametrize("wrong", ["", "x", None, 7])
+def test_what_is_no_id_is_refused_alike_on_every_database(store_url: str, wrong: Any) -> None:
+    with open_store(store_url) as store:
+        plan = store.run(lambda tx: propose_plan(tx, make_set("new")))
+        for act in (apply_plan, revert_plan, lambda tx, given: SqlPlanStore(tx).get(given)):
+            with pytest.raises(InvalidId):
+                store.run(lambda tx, act=act: act(tx, wrong))
+        text: Any = str(plan.id).upper()
+        assert store.run(lambda tx: apply_plan(tx, text)).plan_id == plan.id
+
+
+def test_a_routing_table_that_lost_its_head_says_so(store_url: str) -> None:
+    with open_store(store_url) as store:
+        store.run(lambda tx: tx.execute("DELETE FROM routing_head"))
+        for act in (lambda tx: SqlRoutingTable(tx).current(), lambda tx: replace_routes(tx, make_set("a"))):
+            with pytest.raises(RoutesLost):
+                store.run(act)
 
 
 def test_an_edited_inverse_is_not_restored(store_url: str) -> None:

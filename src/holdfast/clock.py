@@ -12,9 +12,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from holdfast.errors import InvalidInput
+
 MICROS_PER_SECOND = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_REMEDY = "Use datetime.now(UTC), or attach a time zone."
 
 
 def to_datetime(micros: int) -> datetime:
@@ -26,11 +31,16 @@ def to_micros(moment: datetime) -> int:
     """Microseconds since the epoch of ``moment``.
 
     Raises:
-        ValueError: ``moment`` has no time zone, so that it names no instant.
+        InvalidInput: ``moment`` has no time zone, so that it names no instant, or is beyond the years 1 to 9999 in UTC.
     """
+    if not isinstance(moment, datetime):
+        raise InvalidInput(f"{moment!r} is no datetime.", remedy=_REMEDY)
     if moment.tzinfo is None:
-        raise ValueError(f"{moment!r} has no time zone; use datetime.now(UTC) or attach one")
-    return (moment - _EPOCH) // _MICROSECOND
+        raise InvalidInput(f"{moment!r} has no time zone.", remedy=_REMEDY)
+    micros = (moment - _EPOCH) // _MICROSECOND
+    if not _FIRST <= micros <= _LAST:
+        raise InvalidInput(f"{moment!r} is beyond the years 1 to 9999 in UTC.", remedy=_REMEDY)
+    return micros
 
 
 class Clock(Protocol):

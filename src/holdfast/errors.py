@@ -36,6 +36,11 @@ class HoldfastError(Exception):
         return super().__str__()
 
 
+def reason(error: BaseException) -> str:
+    """What ``error`` says, as a sentence and without its remedy: for the message of another error."""
+    return error.message if isinstance(error, HoldfastError) else f"{error}."
+
+
 class InvalidInput(HoldfastError, ValueError):
     """What was handed over cannot be used. Nothing was written."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from holdfast.errors import Conflict, InvalidInput, NotFound
+from holdfast.errors import Conflict, InvalidInput, NotFound, StoreError
 
 
 class RunNotFound(NotFound):
@@ -31,7 +31,8 @@ class RunExists(Conflict):
 
 
 class RunHeld(Conflict):
-    """Somebody else runs it: a lease is taken by entering ``running``, not beside it (CO-7).
+    """Somebody else runs it: a lease is taken by entering ``running``, not beside it, and whoever lost it changes
+    nothing any more (CO-7).
 
     Attributes:
         epoch: whose lease it is, if anybody's.
@@ -47,6 +48,24 @@ class RunHeld(Conflict):
         self.epoch = epoch
 
 
+class StuckGraph(Conflict):
+    """A run whose graph has work left that nothing can bring about any more: it fails, and is never completed (CO-12)."""
+
+    code = "stuck_graph"
+    remedy = "Move it to failed; or rewind it, or change its graph so that the work can be done."
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"The council run {run_id} cannot be completed: its graph cannot get done.")
+        self.run_id = run_id
+
+
+class RunDamaged(StoreError):
+    """A stored run or event that does not read back."""
+
+    code = "run_damaged"
+    remedy = "Somebody edited its row, or the disk did: restore it from a backup, or delete the run."
+
+
 class UnknownNode(NotFound):
     """The run's graph has no node of that id."""
 
@@ -57,6 +76,20 @@ class UnknownNode(NotFound):
         super().__init__(f"The graph of the council run {run_id} has no node {node_id!r}.")
         self.run_id = run_id
         self.node_id = node_id
+
+
+class InvalidRun(InvalidInput):
+    """A record that no run can begin as, or a field that no run can have."""
+
+    code = "invalid_run"
+    remedy = "Make it a CouncilRun whose fields have the types that its documentation says."
+
+
+class InvalidEvent(InvalidInput):
+    """Something that no event can be of."""
+
+    code = "invalid_event"
+    remedy = "Its kind is a short text that is not empty."
 
 
 class InvalidWave(InvalidInput):
@@ -83,6 +116,13 @@ class EmptyGraph(InvalidGraph):
 
     def __init__(self) -> None:
         super().__init__("The graph has no nodes.")
+
+
+class MalformedGraph(InvalidGraph):
+    """A graph, or a node of one, with a field of the wrong type."""
+
+    code = "malformed_graph"
+    remedy = "A graph is a TaskGraph of TaskNodes; the message names the field."
 
 
 class NamelessNode(InvalidGraph):

@@ -6,10 +6,12 @@ All that walks a graph does so without recursion, so that its limits refuse a gr
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
+
+import msgspec
 
 from holdfast import codec
 from holdfast.councils.errors import (
@@ -17,6 +19,7 @@ from holdfast.councils.errors import (
     DuplicateNode,
     EmptyGraph,
     GraphTooLarge,
+    MalformedGraph,
     NamelessNode,
     UnknownDependency,
     UnknownTool,
@@ -55,6 +58,9 @@ class TaskNode:
     status: NodeStatus = NodeStatus.PENDING
     output: Any = None
     error: dict[str, Any] | None = None
+
+
+_TYPED = tuple(field.name for field in fields(TaskNode) if field.name != "output")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +159,15 @@ def validate(graph: TaskGraph, limits: GraphLimits = DEFAULT_LIMITS, tools: Coll
         tools: names of those that exist; ``None``: not known here, so not checked.
 
     Raises:
-        EmptyGraph, NamelessNode, DuplicateNode, UnknownDependency, UnknownTool, CyclicGraph, GraphTooLarge: it breaks
-            that rule, the first in this order (sizes that cost nothing to see come first).
+        EmptyGraph, MalformedGraph, NamelessNode, DuplicateNode, UnknownDependency, UnknownTool, CyclicGraph,
+            GraphTooLarge: it breaks that rule, the first in this order (sizes that cost nothing to see come first).
     """
+    if not isinstance(graph, TaskGraph):
+        raise MalformedGraph(f"A graph is a TaskGraph, not {type(graph).__name__}.")
     if not graph.nodes:
         raise EmptyGraph
     _check_size("nodes", len(graph.nodes), limits.nodes)
+    _check_types(graph)
     _check_size("in_degree", max(len(node.depends_on) for node in graph.nodes), limits.in_degree)
     _check_names(graph)
     if tools is not None:
@@ -170,6 +179,17 @@ def validate(graph: TaskGraph, limits: GraphLimits = DEFAULT_LIMITS, tools: Coll
 def _check_size(measure: str, found: int, limit: int) -> None:
     if found > limit:
         raise GraphTooLarge(measure, found, limit)
+
+
+def _check_types(graph: TaskGraph) -> None:
+    """What is stored must read back; an output may be anything that has JSON, which writing it finds out."""
+    for place, node in enumerate(graph.nodes):
+        if not isinstance(node, TaskNode):
+            raise MalformedGraph(f"The node at place {place} is a {type(node).__name__}, not a TaskNode.")
+        try:
+            msgspec.convert({name: getattr(node, name) for name in _TYPED}, TaskNode)
+        except msgspec.ValidationError as error:
+            raise MalformedGraph(f"The node at place {place} is malformed: {error}.") from error
 
 
 def _check_names(graph: TaskGraph) -> None:

@@ -42,7 +42,7 @@ def change_status(
     """Move a run to ``status`` and append the event that says so, both or neither (CO-4).
 
     Raises:
-        RunNotFound, IllegalTransition, RunHeld: as the port's ``update_run_status``.
+        RunNotFound, IllegalTransition, RunHeld, StuckGraph: as the port's ``update_run_status``.
         InvalidInput: the event cannot be stored.
     """
     councils = SqlCouncilRepository(tx)
@@ -52,22 +52,36 @@ def change_status(
 
 
 def change_graph(
-    tx: Transaction, run_id: UUID, graph: TaskGraph, kind: str, payload: Any, *, wave_index: int | None = None
+    tx: Transaction,
+    run_id: UUID,
+    graph: TaskGraph,
+    kind: str,
+    payload: Any,
+    *,
+    wave_index: int | None = None,
+    epoch: int | None = None,
 ) -> CouncilRunEvent:
     """Replace a run's graph and append the event that says why, both or neither (CO-3, CO-4).
 
     Raises:
-        RunNotFound, InvalidGraph: as the port's ``update_graph``.
+        RunNotFound, RunHeld, InvalidGraph: as the port's ``update_graph``.
         InvalidInput: the graph or the event cannot be stored.
     """
     councils = SqlCouncilRepository(tx)
     check_event(kind, payload, wave_index)
-    councils.update_graph(run_id, graph)
+    councils.update_graph(run_id, graph, epoch=epoch)
     return councils.append_event(run_id, kind, payload, wave_index=wave_index)
 
 
 def change_node(
-    tx: Transaction, run_id: UUID, node: TaskNode, kind: str, payload: Any, *, wave_index: int | None = None
+    tx: Transaction,
+    run_id: UUID,
+    node: TaskNode,
+    kind: str,
+    payload: Any,
+    *,
+    wave_index: int | None = None,
+    epoch: int | None = None,
 ) -> CouncilRunEvent:
     """Put ``node`` in the place of the node of its id and append the event that says why, both or neither. Whoever
     changes another node of the run at the same time waits, so that neither change is lost.
@@ -75,12 +89,12 @@ def change_node(
     Raises:
         RunNotFound: unknown id.
         UnknownNode: the run's graph has no node of that id.
-        InvalidGraph, InvalidInput: as :func:`change_graph`.
+        RunHeld, InvalidGraph, InvalidInput: as :func:`change_graph`.
     """
     run = SqlCouncilRepository(tx).lock_run(run_id)
     if run.graph is None or run.graph.node(node.id) is None:
         raise UnknownNode(run_id, node.id)
-    return change_graph(tx, run_id, run.graph.with_node(node), kind, payload, wave_index=wave_index)
+    return change_graph(tx, run_id, run.graph.with_node(node), kind, payload, wave_index=wave_index, epoch=epoch)
 
 
 def record(

@@ -27,7 +27,7 @@ SELECT {run} FROM council_runs r WHERE r.id = :id FOR UPDATE
 UPDATE council_runs SET status = :status, epoch = :epoch, updated_at = :now WHERE num = :num
 
 -- name: set_graph
-UPDATE council_runs SET graph = :graph, updated_at = :now WHERE id = :id
+UPDATE council_runs SET graph = :graph, updated_at = :now WHERE num = :num
 
 -- name: list_runs
 SELECT {run} FROM council_runs r
@@ -83,9 +83,10 @@ DELETE FROM council_events WHERE (run, seq) IN (
 )
 
 -- name: prune_superseded [postgres]
-DELETE FROM council_events WHERE (run, seq) IN (
+WITH doomed AS MATERIALIZED ( -- a plan that asked a subquery again would find others, past the limit
     SELECT run, seq FROM council_events WHERE superseded_at < :before LIMIT :limit FOR UPDATE SKIP LOCKED
 )
+DELETE FROM council_events WHERE (run, seq) IN (SELECT run, seq FROM doomed)
 
 -- name: prunable
 SELECT num FROM council_runs

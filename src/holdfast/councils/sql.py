@@ -13,16 +13,27 @@ from uuid import UUID
 
 from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, to_datetime, to_micros
-from holdfast.councils.errors import InvalidWave, RunExists, RunHeld, RunNotFound
+from holdfast.councils.errors import (
+    InvalidEvent,
+    InvalidRun,
+    InvalidWave,
+    RunDamaged,
+    RunExists,
+    RunHeld,
+    RunNotFound,
+    StuckGraph,
+)
 from holdfast.councils.graph import DEFAULT_LIMITS, GraphLimits, TaskGraph, validate
 from holdfast.councils.model import CouncilRun, CouncilRunEvent, HitlMode, RunStatus, check_run_move
 from holdfast.councils.store import INTERRUPTED, REWOUND
+from holdfast.errors import NotSerialisable, reason
+from holdfast.ids import parse_id
 from holdfast.pages import EVERYTHING, Page, check_limit, page_of, parse_cursor, rows_wanted
 from holdfast.store import Row, Transaction, load_queries
 from holdfast.text import check_texts
 
 _q = load_queries("holdfast.councils")
-_CREATED, _NUM = 6, 8
+_STATUS, _EPOCH, _CREATED, _NUM = 3, 5, 6, 8
 """Where these columns are in the part ``run`` of the queries."""
 _BEFORE_ALL = -1
 _MOST_WAVES = 1 << 31
@@ -46,10 +57,12 @@ class SqlCouncilRepository:
         self._tools = tools
 
     def create_run(self, run: CouncilRun) -> None:
+        graph = None if run.graph is None else self._graph_text(run.graph)
+        run = _read_back(run)
         columns = {
-            "id": str(run.id),
+            "id": str(parse_id(run.id)),
             "goal": run.goal,
-            "graph": None if run.graph is None else self._graph_text(run.graph),
+            "graph": graph,
             "status": str(run.status),
             "hitl_mode": str(run.hitl_mode),
             "epoch": run.epoch,
@@ -60,23 +73,26 @@ class SqlCouncilRepository:
             raise RunExists(run.id)
 
     def update_run_status(self, run_id: UUID, status: RunStatus, *, epoch: int | None = None) -> CouncilRun:
+        status = _status(status)
         row = self._locked(run_id)
         run = _run(row)
         check_run_move(run.status, status)
+        _check_holder(row, epoch)
         if status is run.status:
-            if epoch not in (None, run.epoch):
-                raise RunHeld(run_id, run.epoch)
             return run
+        if status is RunStatus.COMPLETED and run.graph is not None and run.graph.is_stuck:
+            raise StuckGraph(run_id)
         return self._move(row, status, epoch if status is RunStatus.RUNNING else None)
 
-    def update_graph(self, run_id: UUID, graph: TaskGraph) -> None:
-        columns = {"id": str(run_id), "graph": self._graph_text(graph), "now": self._tx.clock.micros()}
-        if not self._tx.execute(_q["set_graph"], columns):
-            raise RunNotFound(run_id)
+    def update_graph(self, run_id: UUID, graph: TaskGraph, *, epoch: int | None = None) -> None:
+        text = self._graph_text(graph)
+        row = self._locked(run_id)
+        _check_holder(row, epoch)
+        self._tx.execute(_q["set_graph"], {"num": row[_NUM], "graph": text, "now": self._tx.clock.micros()})
 
     def append_event(self, run_id: UUID, kind: str, payload: Any, *, wave_index: int | None = None) -> CouncilRunEvent:
         columns = check_event(kind, payload, wave_index)
-        taken = self._tx.fetch_one(_q["next_seq"], {"id": str(run_id)})
+        taken = self._tx.fetch_one(_q["next_seq"], {"id": str(parse_id(run_id))})
         if taken is None:
             raise RunNotFound(run_id)
         at = self._tx.clock.micros()
@@ -86,7 +102,7 @@ class SqlCouncilRepository:
         )
 
     def get_run(self, run_id: UUID) -> CouncilRun | None:
-        row = self._tx.fetch_one(_q["get_run"], {"id": str(run_id)})
+        row = self._tx.fetch_one(_q["get_run"], {"id": str(parse_id(run_id))})
         return _run(row) if row else None
 
     def lock_run(self, run_id: UUID) -> CouncilRun:
@@ -112,7 +128,7 @@ class SqlCouncilRepository:
         self, run_id: UUID, *, limit: int | None = None, after: str | None = None, superseded: bool = False
     ) -> Page[CouncilRunEvent]:
         (seq,) = parse_cursor(after, 1, 0)
-        params = {"id": str(run_id), "seq": seq, "limit": rows_wanted(limit)}
+        params = {"id": str(parse_id(run_id)), "seq": seq, "limit": rows_wanted(limit)}
         rows = self._tx.fetch(_q["list_events" if superseded else "list_live"], params)
         return page_of(rows, limit, lambda row: _event(run_id, row), lambda row: row[0])
 
@@ -131,6 +147,7 @@ class SqlCouncilRepository:
         self, run_id: UUID, wave_index: int | None, *, epoch: int | None = None
     ) -> CouncilRunEvent:
         _check_wave(wave_index)
+        _check_epoch(epoch)
         row = self._locked(run_id)
         later = {"run": row[_NUM], "wave_index": _BEFORE_ALL if wave_index is None else wave_index}
         ((reached,),) = self._tx.fetch(_q["last_wave"], {"run": row[_NUM]})
@@ -159,7 +176,7 @@ class SqlCouncilRepository:
         return validate(graph, self._limits, self._tools).to_json()
 
     def _locked(self, run_id: UUID) -> Row:
-        row = self._tx.fetch_one(_q["lock_run"], {"id": str(run_id)})
+        row = self._tx.fetch_one(_q["lock_run"], {"id": str(parse_id(run_id))})
         if row is None:
             raise RunNotFound(run_id)
         return row
@@ -175,9 +192,12 @@ def check_event(kind: str, payload: Any, wave_index: int | None) -> dict[str, An
 
     Raises:
         InvalidWave: no wave has that index.
+        InvalidEvent: the kind is no text, or empty.
         InvalidInput: kind or payload cannot be stored.
     """
     _check_wave(wave_index)
+    if not isinstance(kind, str) or not kind:
+        raise InvalidEvent(f"{kind!r} is not the kind of an event.")
     text = codec.encode(payload, what="The event's payload")
     return check_texts({"kind": kind, "payload": text, "wave_index": wave_index})
 
@@ -187,26 +207,77 @@ def _check_wave(wave_index: int | None) -> None:
         raise InvalidWave(wave_index)
 
 
+def _check_epoch(epoch: int | None) -> None:
+    if epoch is not None and not (type(epoch) is int and 0 <= epoch < EVERYTHING):
+        raise InvalidRun(f"{epoch!r} is not a worker's epoch.")
+
+
+def _check_holder(row: Row, epoch: int | None) -> None:
+    """Raises:
+    RunHeld: the run is running, and not under ``epoch``.
+    """
+    _check_epoch(epoch)
+    if epoch is not None and row[_STATUS] == RunStatus.RUNNING and row[_EPOCH] != epoch:
+        raise RunHeld(UUID(row[0]), row[_EPOCH])
+
+
+def _status(status: RunStatus) -> RunStatus:
+    """The status itself, or the one that a text spells."""
+    try:
+        return RunStatus(status)
+    except ValueError:
+        raise InvalidRun(f"{status!r} is not a status of a run.") from None
+
+
+def _read_back(run: CouncilRun) -> CouncilRun:
+    """The run as it will be read, but for its graph, so that no field of a wrong type spoils the lists it would be in.
+
+    Raises:
+        InvalidRun, PayloadTooLarge: nobody could read it.
+    """
+    try:
+        text = codec.encode(replace(run, graph=None), what="The run")
+        found: CouncilRun = codec.decode(text, CouncilRun, what="The run")
+    except NotSerialisable as error:
+        raise InvalidRun(error.message) from error
+    _check_epoch(found.epoch)
+    return found
+
+
 def _run(row: Row) -> CouncilRun:
-    return CouncilRun(
-        id=UUID(row[0]),
-        goal=row[1],
-        graph=None if row[2] is None else TaskGraph.from_json(row[2]),
-        status=RunStatus(row[3]),
-        hitl_mode=HitlMode(row[4]),
-        epoch=row[5],
-        created_at=to_datetime(row[_CREATED]),
-        updated_at=to_datetime(row[7]),
-    )
+    """Raises:
+    RunDamaged: it does not read back.
+    """
+    try:
+        return CouncilRun(
+            id=UUID(row[0]),
+            goal=row[1],
+            graph=None if row[2] is None else TaskGraph.from_json(row[2]),
+            status=RunStatus(row[_STATUS]),
+            hitl_mode=HitlMode(row[4]),
+            epoch=row[_EPOCH],
+            created_at=to_datetime(row[_CREATED]),
+            updated_at=to_datetime(row[7]),
+        )
+    except (ValueError, OverflowError) as error:  # NotSerialisable is a ValueError
+        raise RunDamaged(f"The council run {row[0]} does not read back: {reason(error)}") from error
 
 
 def _event(run_id: UUID, row: Row) -> CouncilRunEvent:
-    return CouncilRunEvent(
-        run_id=run_id,
-        seq=row[0],
-        wave_index=row[1],
-        kind=row[2],
-        payload=codec.decode(row[3]),
-        at=to_datetime(row[4]),
-        superseded_at=None if row[5] is None else to_datetime(row[5]),
-    )
+    """Raises:
+    RunDamaged: it does not read back.
+    """
+    try:
+        return CouncilRunEvent(
+            run_id=run_id,
+            seq=row[0],
+            wave_index=row[1],
+            kind=row[2],
+            payload=codec.decode(row[3]),
+            at=to_datetime(row[4]),
+            superseded_at=None if row[5] is None else to_datetime(row[5]),
+        )
+    except (ValueError, OverflowError) as error:
+        raise RunDamaged(
+            f"The event {row[0]} of the council run {run_id} does not read back: {reason(error)}"
+        ) from error

@@ -28,6 +28,7 @@ class CouncilRepositoryPort(Protocol):
         Raises:
             RunExists: its id is taken (CO-1).
             InvalidGraph: its graph breaks a rule, by the error of that rule (CO-12).
+            InvalidRun: some field is of another type.
             InvalidInput: some text or output cannot be stored.
         """
         ...
@@ -37,18 +38,27 @@ class CouncilRepositoryPort(Protocol):
 
         A run holds a lease only while it is running: entering ``running`` takes it for ``epoch``, leaving gives it up.
 
+        Args:
+            run_id: the run.
+            status: where it goes.
+            epoch: the worker who asks; ``None``: somebody who runs nothing, such as a person who cancels.
+
         Raises:
             RunNotFound: unknown id.
+            InvalidRun: no such status or epoch.
             IllegalTransition: the state machine has no such move; a terminal run accepts none.
-            RunHeld: it is running already, and not under ``epoch``: of several who would take it up one does.
+            RunHeld: it is running, and not under ``epoch``: of several who would take it up one does, and a worker
+                whose lease went to another changes nothing any more.
+            StuckGraph: it was to be completed with work left that nothing can bring about (CO-12).
         """
         ...
 
-    def update_graph(self, run_id: UUID, graph: TaskGraph) -> None:
+    def update_graph(self, run_id: UUID, graph: TaskGraph, *, epoch: int | None = None) -> None:
         """Replace the graph of a run, outputs and all, so that resume needs nothing else (CO-3).
 
         Raises:
             RunNotFound: unknown id.
+            RunHeld: ``epoch`` is given, and the run is running under another (CO-7).
             InvalidGraph: it breaks a rule, by the error of that rule; the stored graph stays (CO-12).
             InvalidInput: some output cannot be stored.
         """
@@ -60,6 +70,7 @@ class CouncilRepositoryPort(Protocol):
         Raises:
             RunNotFound: unknown id.
             InvalidWave: ``wave_index`` is negative or out of range.
+            InvalidEvent: the kind is no text, or empty.
             InvalidInput: kind or payload cannot be stored. No refusal uses up a number.
         """
         ...

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from holdfast import codec
 from holdfast.clock import to_datetime, to_micros
-from holdfast.errors import NotSerialisable
+from holdfast.errors import NotSerialisable, reason
 from holdfast.gateway import ProposedRoute, Route, RoutingTable, SqlRoutingTable, validate
 from holdfast.ids import parse_id
 from holdfast.pages import EVERYTHING, Page, page_of, parse_cursor, rows_wanted
@@ -125,7 +125,7 @@ def _plan(row: Row) -> PlanRun:
     try:
         return _made(row)
     except (ValueError, OverflowError) as error:  # NotSerialisable is a ValueError
-        raise PlanDamaged(f"The plan {row[0]} does not read back: {error}.") from error
+        raise PlanDamaged(f"The plan {row[0]} does not read back: {reason(error)}") from error
 
 
 def _made(row: Row) -> PlanRun:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from holdfast.councils import RunStatus
+from holdfast.councils.errors import RunHeld
 from holdfast.testing.conformance import expect, expect_equal
 from holdfast.testing.councils.leases import CouncilPorts
 from holdfast.testing.councils.samples import (
@@ -13,12 +14,15 @@ from holdfast.testing.councils.samples import (
     add_run,
     append,
     begin_lease,
+    caught,
     diamond,
     end_lease,
     live,
     make_run,
     mark,
     move,
+    moving,
+    planning,
     present,
     rewind,
     suite,
@@ -91,6 +95,30 @@ def others_are_not_interrupted(units: Councils) -> None:
     expect_equal(mark(units), 0, "the number marked")
     expect_equal([present(units, run.id) for run in runs], runs, "the runs that were not running")
     expect_equal([live(units, run.id) for run in runs], [[]] * len(runs), "their events")
+
+
+@suite.check
+def who_lost_a_lease_changes_nothing(units: Councils) -> None:
+    """CO-7: a worker whose run was marked and taken up by another, or rewound by another, changes neither its status
+    nor its graph: RunHeld; its holder does, and so does somebody who is no worker."""
+    stale, holder = begin_lease(units), begin_lease(units)
+    marked, rewound = (add_run(units, epoch=stale, graph=diamond()) for _ in range(2))
+    end_lease(units, stale)
+    rewind(units, rewound.id, 0, holder)
+    expect_equal(mark(units), 1, "the number marked")
+    move(units, marked.id, RunStatus.RUNNING, holder)
+    for run_id in (marked.id, rewound.id):
+        before = present(units, run_id)
+        for status in RunStatus:
+            error = units.run(caught(RunHeld, f"{status} by a stale worker", moving(run_id, status, stale)))
+            expect_equal((error.run_id, error.epoch), (run_id, holder), "what RunHeld names")
+        units.run(caught(RunHeld, "a graph by a stale worker", planning(run_id, diamond(output=1), stale)))
+        expect_equal(present(units, run_id), before, "the run that a stale worker would change")
+        for epoch in (holder, None):
+            units.run(planning(run_id, diamond(output=epoch), epoch))
+            expect_equal(present(units, run_id).graph, diamond(output=epoch), "the graph of its holder")
+    expect_equal(move(units, marked.id, RunStatus.COMPLETED, holder).status, RunStatus.COMPLETED, "by its holder")
+    expect_equal(move(units, rewound.id, RunStatus.CANCELLED).status, RunStatus.CANCELLED, "by a person")
 
 
 @suite.check

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from itertools import pairwise
+from typing import Any
 from uuid import UUID
 
 from holdfast.councils import CouncilRunEvent, RunStatus
@@ -40,7 +41,7 @@ from holdfast.testing.flows.samples import ODD_VALUES, deep
 
 _THREADS = 4
 _EACH = 8
-_REFUSED_KINDS = ("\0", "a\0b", "\ud800")
+_REFUSED_KINDS: tuple[Any, ...] = ("\0", "a\0b", "\ud800", "", None, 7)
 
 
 @suite.check

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from holdfast.councils import RunStatus, TaskGraph
+from dataclasses import replace
+from typing import Any
+
+from holdfast.councils import NodeStatus, RunStatus, TaskGraph
 from holdfast.councils.errors import (
     CyclicGraph,
     DuplicateNode,
     EmptyGraph,
     GraphTooLarge,
     InvalidGraph,
+    MalformedGraph,
     NamelessNode,
+    StuckGraph,
     UnknownDependency,
 )
+from holdfast.councils.graph import DEFAULT_LIMITS
 from holdfast.testing.conformance import expect, expect_equal
 from holdfast.testing.councils.leases import CouncilPorts
 from holdfast.testing.councils.samples import (
@@ -22,6 +28,8 @@ from holdfast.testing.councils.samples import (
     get,
     graph,
     make_run,
+    move,
+    moving,
     node,
     planning,
     present,
@@ -74,9 +82,41 @@ def endless_graph_is_refused_by_its_size(units: Councils) -> None:
     for wrong in (
         graph(*chain),
         graph(*chain[:-1], node(f"n{_LONG - 1}", "n0")),
+        graph(*chain[: DEFAULT_LIMITS.depth + 1]),
         graph(*chain[:2], node("wide", *["n0", "n1"] * (_LONG // 2))),
     ):
         _expect_refused(units, GraphTooLarge, wrong)
+
+
+@suite.check
+def malformed_graph_is_refused(units: Councils) -> None:
+    """CO-12: a graph or a node with a field of another type is MalformedGraph: nobody could read it back."""
+    fields: list[dict[str, Any]] = [{"id": 7}, {"id": ["a"]}, {"task": None}, {"agent": None}, {"status": "done"}]
+    fields += [{"tools": "search"}, {"tools": None}, {"error": "boom"}, {"depends_on": None}, {"depends_on": [1]}]
+    graphs = [graph(node("a"), node("b"), replace(node("c"), **wrong)) for wrong in fields]
+    graphs += [graph(node("a"), node("b"), node("ab", depends_on="ab"))]
+    odd: list[Any] = [graph("a"), '{"nodes": []}', None, {"nodes": []}]  # type: ignore[arg-type]
+    for wrong in graphs + odd[:1]:
+        _expect_refused(units, MalformedGraph, wrong)
+    run = add_run(units, graph=diamond())
+    for wrong in odd[1:]:
+        units.run(caught(MalformedGraph, f"the graph {wrong!r}", planning(run.id, wrong)))
+    expect_equal(present(units, run.id), run, "the run whose edits were refused")
+
+
+@suite.check
+def stuck_run_is_never_completed(units: Councils) -> None:
+    """CO-12: a run whose graph cannot progress is not completed: StuckGraph, and nothing changes; it can fail."""
+    done, failed = NodeStatus.SUCCEEDED, NodeStatus.FAILED
+    stuck = [diamond(status=status) for status in (failed, NodeStatus.CANCELLED)]
+    stuck += [graph(node("a", status=done), node("b", status=failed), node("c", "b"))]
+    for planned in stuck:
+        run = add_run(units, graph=planned)
+        units.run(caught(StuckGraph, "completing what is stuck", moving(run.id, RunStatus.COMPLETED)))
+        expect_equal(present(units, run.id), run, "the run that is stuck")
+        expect_equal(move(units, run.id, RunStatus.FAILED).status, RunStatus.FAILED, "the run that failed")
+    run = add_run(units, graph=graph(node("a", status=done), node("b", "a", status=done)))
+    expect_equal(move(units, run.id, RunStatus.COMPLETED).status, RunStatus.COMPLETED, "the run that is done")
 
 
 @suite.check

@@ -15,16 +15,17 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from holdfast.clock import Clock, SystemClock, to_datetime
+from holdfast.clock import Clock, SystemClock, to_datetime, to_micros
 from holdfast.councils import (
     CouncilRepositoryPort,
     CouncilRun,
     CouncilRunEvent,
+    HitlMode,
     RunStatus,
     TaskGraph,
     validate,
 )
-from holdfast.councils.errors import InvalidWave, RunExists, RunHeld, RunNotFound
+from holdfast.councils.errors import InvalidEvent, InvalidRun, InvalidWave, RunExists, RunHeld, RunNotFound, StuckGraph
 from holdfast.errors import IllegalTransition, NotSerialisable
 from holdfast.pages import Page
 from holdfast.testing.councils.leases import CouncilPorts
@@ -77,7 +78,7 @@ class CouncilModel:
         self._clock = clock
 
     def create_run(self, run: CouncilRun) -> None:
-        check_text(run.goal, "goal")
+        _check_run(run)
         if run.graph is not None:
             _check_graph(run.graph)
         if run.id in self._tables.runs:
@@ -87,22 +88,26 @@ class CouncilModel:
         self._tables.counts[run.id] = 0
 
     def update_run_status(self, run_id: UUID, status: RunStatus, *, epoch: int | None = None) -> CouncilRun:
+        status = _status(status)
         run = self._present(run_id)
         if run.status not in _MOVES or (status != run.status and status not in _MOVES[run.status]):
             raise IllegalTransition("A council run", run.status, status)
+        _check_holder(run, epoch)
         if status == run.status:
-            if epoch is not None and epoch != run.epoch:
-                raise RunHeld(run_id, run.epoch)
             return run
+        if status == "completed" and run.graph is not None and run.graph.is_stuck:
+            raise StuckGraph(run_id)
         return self._change(run_id, status=status, epoch=epoch if status == "running" else None)
 
-    def update_graph(self, run_id: UUID, graph: TaskGraph) -> None:
+    def update_graph(self, run_id: UUID, graph: TaskGraph, *, epoch: int | None = None) -> None:
         _check_graph(graph)
-        self._present(run_id)
+        _check_holder(self._present(run_id), epoch)
         self._change(run_id, graph=deepcopy(graph))
 
     def append_event(self, run_id: UUID, kind: str, payload: Any, *, wave_index: int | None = None) -> CouncilRunEvent:
         _check_wave(wave_index)
+        if not (isinstance(kind, str) and kind):
+            raise InvalidEvent(f"{kind!r} is no kind")
         check_text(kind, "kind")
         recorded = _plain(payload)
         self._present(run_id)
@@ -227,6 +232,33 @@ class ModelUnits:
             result = work(CouncilPorts(self._port(attempt, self._clock), ModelLeases(attempt)))
             self.tables = attempt
             return result
+
+
+def _check_run(run: CouncilRun) -> None:
+    typed = isinstance(run.id, UUID) and isinstance(run.goal, str) and isinstance(run.hitl_mode, HitlMode)
+    if not (typed and isinstance(run.status, RunStatus)):
+        raise InvalidRun("a field of another type")
+    for moment in (run.created_at, run.updated_at):
+        to_micros(moment)
+    _check_epoch(run.epoch)
+    check_text(run.goal, "goal")
+
+
+def _check_epoch(epoch: int | None) -> None:
+    if epoch is not None and not (isinstance(epoch, int) and 0 <= epoch < 2**62):
+        raise InvalidRun(f"{epoch!r} is no epoch")
+
+
+def _check_holder(run: CouncilRun, epoch: int | None) -> None:
+    _check_epoch(epoch)
+    if epoch is not None and run.status == "running" and run.epoch != epoch:
+        raise RunHeld(run.id, run.epoch)
+
+
+def _status(status: RunStatus) -> RunStatus:
+    if status not in list(RunStatus):
+        raise InvalidRun(f"{status!r} is no status")
+    return RunStatus(status)
 
 
 def _check_graph(graph: TaskGraph) -> None:

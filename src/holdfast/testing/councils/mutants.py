@@ -8,7 +8,16 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from holdfast.councils import CouncilRun, CouncilRunEvent, RunStatus, SqlCouncilRepository, TaskGraph
-from holdfast.councils.errors import CyclicGraph, DuplicateNode, GraphTooLarge, RunExists, RunHeld, RunNotFound
+from holdfast.councils.errors import (
+    CyclicGraph,
+    DuplicateNode,
+    GraphTooLarge,
+    MalformedGraph,
+    RunExists,
+    RunHeld,
+    RunNotFound,
+    StuckGraph,
+)
 from holdfast.errors import IllegalTransition, InvalidInput
 from holdfast.pages import Page, check_limit, parse_cursor
 from holdfast.store import Transaction
@@ -77,9 +86,9 @@ class ForgetsUnknownRuns(Mutant):
 
     breaks = "CO-2"
 
-    def update_graph(self, run_id: UUID, graph: TaskGraph) -> None:
+    def update_graph(self, run_id: UUID, graph: TaskGraph, *, epoch: int | None = None) -> None:
         with suppress(RunNotFound):
-            super().update_graph(run_id, graph)
+            super().update_graph(run_id, graph, epoch=epoch)
 
 
 class StealsTheLease(Mutant):
@@ -102,8 +111,8 @@ class ForgetsOutputs(Mutant):
 
     breaks = "CO-3"
 
-    def update_graph(self, run_id: UUID, graph: TaskGraph) -> None:
-        super().update_graph(run_id, TaskGraph(tuple(replace(node, output=None) for node in graph.nodes)))
+    def update_graph(self, run_id: UUID, graph: TaskGraph, *, epoch: int | None = None) -> None:
+        super().update_graph(run_id, TaskGraph(tuple(replace(node, output=None) for node in graph.nodes)), epoch=epoch)
 
 
 class DropsEqualEvents(Mutant):
@@ -252,6 +261,19 @@ class CountsTheMarked(Mutant):
         return len(self.list_runs(RunStatus.INTERRUPTED).items)
 
 
+class TrustsTheStale(Mutant):
+    """Does not ask who still holds a run that is running."""
+
+    breaks = "CO-7"
+
+    def update_run_status(self, run_id: UUID, status: RunStatus, *, epoch: int | None = None) -> CouncilRun:
+        entering = status is RunStatus.RUNNING
+        return super().update_run_status(run_id, status, epoch=epoch if entering else None)
+
+    def update_graph(self, run_id: UUID, graph: TaskGraph, *, epoch: int | None = None) -> None:
+        super().update_graph(run_id, graph)
+
+
 class InterruptsSilently(Mutant):
     """Marks without an event."""
 
@@ -329,12 +351,35 @@ class RewoundStaysEnded(Mutant):
         return event
 
 
+class PrunesByCreation(Mutant):
+    """Takes the age of a run for the time since it ended."""
+
+    breaks = "CO-8"
+
+    def prune_terminal_runs(self, retain_days: int, *, limit: int | None = None) -> int:
+        check_limit(limit)
+        self.tx.execute("UPDATE council_runs SET updated_at = created_at")
+        return super().prune_terminal_runs(retain_days, limit=limit)
+
+
+class CompletesTheStuck(Mutant):
+    """Completes a run though its graph cannot get done."""
+
+    breaks = "CO-12"
+
+    def update_run_status(self, run_id: UUID, status: RunStatus, *, epoch: int | None = None) -> CouncilRun:
+        with suppress(StuckGraph):
+            return super().update_run_status(run_id, status, epoch=epoch)
+        self.change(run_id, "status = :status, epoch = NULL", status=str(status))
+        return self.lock_run(run_id)
+
+
 class TrustsEdits(Mutant):
     """Looks at a graph when a run is created, and never again."""
 
     breaks = "CO-12"
 
-    def update_graph(self, run_id: UUID, graph: TaskGraph) -> None:
+    def update_graph(self, run_id: UUID, graph: TaskGraph, *, epoch: int | None = None) -> None:
         if not self.change(
             run_id, "graph = :graph, updated_at = :now", graph=graph.to_json(), now=self.tx.clock.micros()
         ):
@@ -373,6 +418,31 @@ class AcceptsTwins(Mutant):
 
     def _graph_text(self, graph: TaskGraph) -> str:
         with suppress(DuplicateNode):
+            return super()._graph_text(graph)
+        return graph.to_json()
+
+
+class KnowsNoDepth(Mutant):
+    """Counts nodes and dependencies, and no waves."""
+
+    breaks = "CO-12"
+
+    def _graph_text(self, graph: TaskGraph) -> str:
+        try:
+            return super()._graph_text(graph)
+        except GraphTooLarge as error:
+            if error.measure != "depth":
+                raise
+            return graph.to_json()
+
+
+class StoresWhatCannotBeRead(Mutant):
+    """Does not look at the types of a node's fields."""
+
+    breaks = "CO-12"
+
+    def _graph_text(self, graph: TaskGraph) -> str:
+        with suppress(MalformedGraph):
             return super()._graph_text(graph)
         return graph.to_json()
 

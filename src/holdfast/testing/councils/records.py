@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 from holdfast.councils import CouncilRun, HitlMode, RunStatus
 from holdfast.councils.errors import RunExists, RunHeld, RunNotFound
 from holdfast.errors import IllegalTransition, InvalidInput
 from holdfast.ids import new_id
+from holdfast.pages import Page
 from holdfast.testing.conformance import expect, expect_equal, expect_json, expect_raises
 from holdfast.testing.councils.leases import CouncilPorts
 from holdfast.testing.councils.samples import (
     TERMINAL,
+    Call,
     Councils,
     Thrown,
     add_run,
@@ -41,6 +44,9 @@ from holdfast.testing.councils.samples import (
 from holdfast.testing.flows.samples import LONG_AGO, ODD_VALUES, deep
 
 _THREADS = 4
+_NAIVE = datetime(2024, 1, 1)  # noqa: DTZ001 (it names no instant)
+_TOO_EARLY = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))
+"""In UTC there is no such year."""
 _MOVES = {
     "running": {"awaiting_approval", "interrupted", "completed", "failed", "cancelled"},
     "awaiting_approval": {"running", "failed", "cancelled"},
@@ -110,6 +116,18 @@ def odd_texts_read_back_or_are_refused(units: Councils) -> None:
 
 
 @suite.check
+def what_is_no_run_is_refused(units: Councils) -> None:
+    """CO-1: a field of another type is refused as InvalidInput, and spoils no list: nothing is written."""
+    wrong: list[dict[str, Any]] = [{"goal": None}, {"goal": 7}, {"id": "x"}, {"status": "done"}, {"hitl_mode": "all"}]
+    wrong += [{"epoch": epoch} for epoch in ("x", -1, 2**70)]
+    wrong += [{name: _NAIVE} for name in ("created_at", "updated_at")]
+    wrong += [{"created_at": _TOO_EARLY}]
+    for fields in wrong:
+        units.run(caught(InvalidInput, f"a run of {fields}", _creating(make_run(**fields))))
+    expect_equal(units.run(lambda ports: ports.councils.list_runs()), Page([], None), "the list of runs")
+
+
+@suite.check
 def moves_of_the_table_and_no_others(units: Councils) -> None:
     """CO-2: exactly the moves of the table are made, the others are IllegalTransition and change nothing; a terminal
     run accepts none."""
@@ -125,6 +143,21 @@ def moves_of_the_table_and_no_others(units: Councils) -> None:
                 error = units.run(caught(IllegalTransition, f"{origin} → {target}", moving(run.id, target)))
                 expect_equal((error.origin, error.target), (origin, target), "what IllegalTransition names")
                 expect_equal(present(units, run.id), run, f"the run after {origin} → {target} was refused")
+
+
+@suite.check
+def status_may_be_its_text(units: Councils) -> None:
+    """CO-2: a status is the same whether it comes as a member or as its text; another text is InvalidInput."""
+    mine, others = begin_lease(units), begin_lease(units)
+    run = add_run(units, status=RunStatus.INTERRUPTED)
+    text: Any = "running"
+    taken = move(units, run.id, text, mine)
+    expect_equal((taken.status, taken.epoch), (RunStatus.RUNNING, mine), "the run that was taken up")
+    expect_equal(move(units, run.id, text, mine), taken, "the run that stays put")
+    units.run(caught(RunHeld, "a run that is held", moving(run.id, text, others)))
+    for wrong in ("Running", "", None, 7):
+        units.run(caught(InvalidInput, f"the status {wrong!r}", moving(run.id, wrong)))  # type: ignore[arg-type]
+    expect_equal(present(units, run.id), taken, "the run after refusals")
 
 
 @suite.check
@@ -245,6 +278,10 @@ def absent_is_none(units: Councils) -> None:
     for absent in (uuid4(), new_id()):
         expect_equal(get(units, absent), None, "get_run")
     expect_equal(mark(units), 1, "the number of runs that were left behind")
+
+
+def _creating(run: CouncilRun) -> Call:
+    return lambda ports: ports.councils.create_run(run)
 
 
 def _create_again(second: CouncilRun, bystander: CouncilRun, ports: CouncilPorts) -> None:

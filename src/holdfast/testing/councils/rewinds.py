@@ -21,6 +21,7 @@ from holdfast.testing.councils.samples import (
     get,
     live,
     log,
+    move,
     present,
     rewind,
     rewinding,
@@ -126,11 +127,13 @@ def superseded_events_are_pruned_by_age(units: Councils) -> None:
 @suite.check
 def old_terminal_runs_are_pruned(units: Councils) -> None:
     """CO-8: pruning takes terminal runs last updated over ``retain_days`` ago, live and superseded events with them,
-    in slices, and nothing else."""
+    in slices, and nothing else: no run that began long ago and ended just now."""
     old, young = days_ago(units, 30.01), days_ago(units, 29.99)
     doomed = [add_run(units, status=status, created_at=old) for status in TERMINAL]
     kept = [add_run(units, status=status, created_at=young) for status in TERMINAL]
     kept += [add_run(units, status=status, created_at=old) for status in RunStatus if status not in TERMINAL]
+    late = add_run(units, created_at=old)
+    kept.append(move(units, late.id, RunStatus.COMPLETED))
     for run in (*doomed, *kept):
         append(units, run.id)
     counts = [_prune_runs(units, days, limit) for days, limit in ((31, None), (30, 0), (30, 2), (30, None), (30, 5))]

@@ -96,9 +96,9 @@ def moving(run_id: UUID, status: RunStatus, epoch: int | None = None) -> Callabl
     return lambda ports: ports.councils.update_run_status(run_id, status, epoch=epoch)
 
 
-def planning(run_id: UUID, planned: TaskGraph) -> Call:
+def planning(run_id: UUID, planned: TaskGraph, epoch: int | None = None) -> Call:
     """The unit that replaces a run's graph."""
-    return lambda ports: ports.councils.update_graph(run_id, planned)
+    return lambda ports: ports.councils.update_graph(run_id, planned, epoch=epoch)
 
 
 def append(

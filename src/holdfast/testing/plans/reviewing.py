@@ -91,7 +91,7 @@ def a_table_that_moved_on_is_refused(units: Plans) -> None:
     stale = [add_plan(units, make_set(f"stale-{number}")) for number in range(2)]
     winner = add_plan(units, make_set("winner"))
     apply(units, winner)
-    stale += [insert(units, make_plan(live(units).revision + 1, make_set("early")))]
+    stale += [insert(units, make_plan(live(units).revision + 1, make_set("early"))), insert(units, make_plan(0))]
     for plan in stale:
         error = expect_refused(units, StalePlan, "a stale plan", _applying(plan))
         expect_equal((error.base, error.actual), (plan.base_revision, live(units).revision), "the error's revisions")
@@ -132,7 +132,8 @@ def plans_are_kept_as_they_are(units: Plans) -> None:
 
 @suite.check
 def what_is_no_plan_is_refused(units: Plans) -> None:
-    """PL-7: an id that is taken is PlanExists; a plan that begins as applied or has no JSON is InvalidPlan."""
+    """PL-7: an id that is taken is PlanExists; a plan that begins as applied, has no JSON or a field of
+    another type is InvalidPlan, and spoils no list."""
     plan = insert(units, make_plan(0, make_set("new")))
     again = replace(make_plan(0, make_set("other")), id=plan.id)
     expect_refused(units, PlanExists, "an id that is taken", _inserting(again))
@@ -145,7 +146,13 @@ def what_is_no_plan_is_refused(units: Plans) -> None:
         "with NaN": replace(made, result=PlanResult(projection={"savings": float("nan")})),
         "with a huge number": replace(made, result=PlanResult(projection={"savings": 2**60})),
         "for a huge revision": replace(made, base_revision=2**70),
+        "with a list": replace(made, result=PlanResult(projection=[])),  # type: ignore[arg-type]
+        "of no status": replace(made, status="done"),  # type: ignore[arg-type]
+        "without a digest": replace(made, digest=None),  # type: ignore[arg-type]
+        "of no id": replace(made, id="x"),  # type: ignore[arg-type]
     }
+    for revision in ("1", 0.5, True, None):
+        odd[f"for the revision {revision!r}"] = replace(made, base_revision=revision)  # type: ignore[arg-type]
     for what, wrong in odd.items():
         expect_refused(units, InvalidPlan, f"a plan {what}", _inserting(wrong))
 

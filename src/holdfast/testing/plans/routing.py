@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from holdfast.gateway import Route, Target, routes_digest
 from holdfast.gateway.errors import AmbiguousRoutes, DuplicateRoute, InvalidRoute, RoutesMoved
 from holdfast.gateway.model import MAX_PRIORITY, MAX_ROUTES
-from holdfast.plans import PlanPorts
+from holdfast.plans import PlanPorts, PlanResult
 from holdfast.testing.conformance import expect_equal, expect_raises
 from holdfast.testing.plans.samples import (
     STRONG,
@@ -151,7 +152,7 @@ def malformed_routes_are_refused(units: Plans) -> None:
     sets += [(InvalidRoute, [route]) for route in _malformed()]
     sets += [(InvalidRoute, [make_route(str(number)) for number in range(MAX_ROUTES + 1)])]
     for kind, routes in sets:
-        for act in (_replacing(routes), marking(plan.id, routes)):
+        for act in (_replacing(routes), marking(plan.id, routes), _proposing(routes)):
             expect_refused(units, kind, f"the routes {str(routes)[:200]}", act)
 
 
@@ -194,7 +195,8 @@ def _replacing(routes: Iterable[Any], expected: int | None = None) -> Callable[[
 
 
 def _proposing(routes: Iterable[Route]) -> Callable[[PlanPorts], None]:
-    return lambda ports: ports.plans.insert(make_plan(0, routes))
+    run = replace(make_plan(), result=PlanResult(proposed_routes=list(routes)))
+    return lambda ports: ports.plans.insert(run)
 
 
 def _in_a_unit(units: Plans, label: str) -> Callable[[], int]:

@@ -12,7 +12,7 @@ from holdfast.errors import InvalidInput
 from holdfast.gateway import ProposedRoute
 from holdfast.gateway.errors import AmbiguousRoutes
 from holdfast.plans import Application, PlanRun, PlanStatus, plan_digest
-from holdfast.plans.errors import InvalidState, PlanNotFound
+from holdfast.plans.errors import InvalidPlan, InvalidState, PlanNotFound
 from holdfast.testing.plans.mutants.base import Mutant, Plans
 
 
@@ -150,6 +150,35 @@ class LastWriterWins(Mutant):
                 return plan
             base = self.routes.current().revision
             return replace(plan, base_revision=base, digest=plan_digest(base, plan.result))
+
+
+class AppliesNothingToAnything(Mutant):
+    """Takes a plan that changes no route for one that fits whatever is live."""
+
+    breaks = "PL-7"
+
+    class Store(Plans):
+        def locked(self, plan_id: UUID) -> PlanRun | None:
+            plan = super().locked(plan_id)
+            if plan is None or plan.result.proposed_routes or plan.digest != plan_digest(0, plan.result):
+                return plan
+            base = self.routes.current().revision
+            return replace(plan, base_revision=base, digest=plan_digest(base, plan.result))
+
+
+class KeepsWhatCannotBeRead(Mutant):
+    """Does not look at the types of a plan's fields."""
+
+    breaks = "PL-7"
+
+    class Store(Plans):
+        def insert(self, run: PlanRun) -> None:
+            try:
+                super().insert(run)
+            except InvalidPlan:
+                if isinstance(run.digest, str):
+                    raise
+                super().insert(replace(run, digest=""))
 
 
 class AppliesTheNewestRoutes(Mutant):
