@@ -33,7 +33,7 @@ TURNS = 200
 OWNERS = 10
 CHUNK = 20_000
 BEGAN = 1_700_000_000_000_000
-ONE = str(UUID(int=1))
+ONE = UUID(int=1, version=4)
 
 FLOWS = """WITH r AS (@rows(id uuid, owner text, status text, at bigint))
 INSERT INTO flows (id, workflow_type, owner_session_key, goal, state, status, attempt, revision, created_at, updated_at,
@@ -67,15 +67,15 @@ class List:
 def _flows(length: int) -> Iterator[Row]:
     statuses = ("finished",) * 8 + ("failed", "waiting")
     for n in range(length):
-        yield str(UUID(int=n + 1)), f"owner {n % OWNERS}", statuses[n % 10], BEGAN + n * 1000
+        yield str(UUID(int=n + 1, version=4)), f"owner {n % OWNERS}", statuses[n % 10], BEGAN + n * 1000
 
 
 def _ids(length: int) -> Iterator[Row]:
-    return ((str(UUID(int=n + 1)), BEGAN + n * 1000) for n in range(length))
+    return ((str(UUID(int=n + 1, version=4)), BEGAN + n * 1000) for n in range(length))
 
 
 def _runs(length: int) -> Iterator[Row]:
-    return ((str(UUID(int=n + 1)), "completed" if n % 5 else "failed", BEGAN + n * 1000) for n in range(length))
+    return ((str(UUID(int=n + 1, version=4)), "completed" if n % 5 else "failed", BEGAN + n * 1000) for n in range(length))
 
 
 def _numbered(length: int) -> Iterator[Row]:
@@ -93,7 +93,7 @@ LISTS = {
     ),
     "flow-events": List(
         [(FLOWS, lambda length: _flows(1)), (EVENTS, _ids)],
-        lambda tx, after: SqlFlowStore(tx).list_events(UUID(ONE), limit=PAGE, after=after),
+        lambda tx, after: SqlFlowStore(tx).list_events(ONE, limit=PAGE, after=after),
     ),
     "runs": List([(RUNS, _runs)], lambda tx, after: SqlCouncilRepository(tx).list_runs(limit=PAGE, after=after)),
     "runs-by-status": List(
@@ -102,7 +102,7 @@ LISTS = {
     ),
     "run-events": List(
         [(RUNS, lambda length: _runs(1)), (RUN_EVENTS, _numbered)],
-        lambda tx, after: SqlCouncilRepository(tx).list_events(UUID(ONE), limit=PAGE, after=after),
+        lambda tx, after: SqlCouncilRepository(tx).list_events(ONE, limit=PAGE, after=after),
     ),
 }
 
