@@ -75,7 +75,8 @@ def _ids(length: int) -> Iterator[Row]:
 
 
 def _runs(length: int) -> Iterator[Row]:
-    return ((str(UUID(int=n + 1, version=4)), "completed" if n % 5 else "failed", BEGAN + n * 1000) for n in range(length))
+    for n in range(length):
+        yield str(UUID(int=n + 1, version=4)), "completed" if n % 5 else "failed", BEGAN + n * 1000
 
 
 def _numbered(length: int) -> Iterator[Row]:
