@@ -1,28 +1,23 @@
-"""The councils' repository holds its contract on every database, and its suite notices when one does not."""
+"""The councils' repository beyond its contract: who waits for whom, and what damaged rows say."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from threading import Thread
 from typing import Any
 
 import pytest
 
-from holdfast.councils import CouncilRepositoryPort, RunStatus, SqlCouncilRepository, TaskGraph, TaskNode
+from holdfast.councils import RunStatus, SqlCouncilRepository, TaskGraph, TaskNode
 from holdfast.councils.errors import RunDamaged, UnknownTool
 from holdfast.errors import InvalidId
 from holdfast.store import Store, Transaction, load_queries, open_store
-from holdfast.testing import ConformanceFailure, UnitRunner
+from holdfast.testing import UnitRunner
 from holdfast.testing.councils import (
     CouncilPorts,
-    ModelUnits,
+    SqlLeases,
     council_units,
-    exercise_council_repository,
-    open_councils,
-    suite,
 )
-from holdfast.testing.councils.mutants import MUTANTS, Mutant
 from holdfast.testing.councils.samples import (
     add_run,
     append,
@@ -38,57 +33,7 @@ from holdfast.testing.councils.samples import (
     rewind,
 )
 
-CLAUSES = ["CO-1", "CO-2", "CO-3", "CO-4", "CO-5", "CO-6", "CO-7", "CO-8", "CO-12"]
 Units = UnitRunner[CouncilPorts]
-
-
-def over(
-    new_url: Callable[[], str], make: Callable[[Transaction], CouncilRepositoryPort]
-) -> Callable[[], AbstractContextManager[Units]]:
-    return lambda: open_councils(new_url(), make)
-
-
-def test_the_adapter_holds_every_clause(new_store_url: Callable[[], str]) -> None:
-    assert exercise_council_repository(over(new_store_url, SqlCouncilRepository)) == CLAUSES
-
-
-def test_a_repository_of_another_make_can_be_put_in() -> None:
-    @contextmanager
-    def fresh() -> Iterator[Units]:
-        yield ModelUnits()
-
-    assert exercise_council_repository(fresh) == CLAUSES
-
-
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
-def test_a_wrong_repository_is_caught(mutant: type[Mutant]) -> None:
-    with pytest.raises(ConformanceFailure) as caught:
-        exercise_council_repository(over(lambda: "sqlite://", mutant))
-    assert mutant.breaks in caught.value.failed
-    assert len(caught.value.exceptions) < len(suite.checks) / 2, "the mutant is wrong beyond its one fault"
-
-
-PAGES = [
-    ("list_runs", {"at": 0, "num": 0, "limit": 10}),
-    ("list_by_status", {"status": "running", "at": 0, "num": 0, "limit": 10}),
-    ("list_live", {"id": "x", "seq": 0, "limit": 10}),
-    ("list_events", {"id": "x", "seq": 0, "limit": 10}),
-    ("last_wave", {"run": 1}),
-    ("supersede", {"run": 1, "now": 0, "wave_index": 0}),
-    ("lock_left_behind", {}),
-    ("prunable", {"before": 0, "limit": 10}),
-    ("prune_superseded", {"before": 0, "limit": 10}),
-]
-
-
-@pytest.mark.parametrize(("query", "params"), PAGES, ids=[name for name, _ in PAGES])
-def test_a_page_costs_the_page(sqlite_url: str, query: str, params: dict[str, object]) -> None:
-    """CO-5, CO-6: found by an index and already in order: nothing is scanned, nothing sorted."""
-    with open_store(sqlite_url) as store:
-        text = "EXPLAIN QUERY PLAN " + load_queries("holdfast.councils")[query].sqlite
-        plan = [row[3] for row in store.read(lambda tx: tx.fetch(text, params))]
-    assert plan
-    assert not [line for line in plan if line.startswith("SCAN") or "TEMP B-TREE" in line], plan
 
 
 def test_live_events_are_found_past_superseded_ones(sqlite_url: str) -> None:
@@ -195,7 +140,7 @@ def test_a_second_process_sees_what_the_first_left(tmp_path: Any) -> None:
 
 def waiting_for_a_lock(store: Store) -> bool:
     query = (
-        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%council_runs%' "
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'council_runs|workers' "
         "AND query NOT LIKE '%pg_stat_activity%'"
     )
     return bool(store.read(lambda tx: tx.fetch(query)))
@@ -269,6 +214,23 @@ def test_a_run_that_is_just_being_taken_up_is_not_interrupted(postgres_url: str)
         assert beside(store, hold, lambda: mark(units), then=take_up) == [0]
         assert present(units, run.id).status is RunStatus.RUNNING
         assert [event.kind for event in live(units, run.id)] == ["held", "interrupted"]
+
+
+def test_a_lease_that_is_just_ending_takes_nothing_up(postgres_url: str) -> None:
+    """CO-7: whoever waits for the worker that is being fenced looks again, and finds it dead."""
+    with open_store(postgres_url) as store:
+        units = council_units(store)
+        epoch = begin_lease(units)
+        run = add_run(units, status=RunStatus.INTERRUPTED)
+
+        def take_up() -> str:
+            try:
+                return move(units, run.id, RunStatus.RUNNING, epoch).status
+            except Exception as error:
+                return type(error).__name__
+
+        assert beside(store, lambda tx: SqlLeases(tx).end(epoch), take_up) == ["LeaseLost"]
+        assert present(units, run.id) == run
 
 
 def test_a_move_is_judged_by_what_the_run_has_become(postgres_url: str) -> None:

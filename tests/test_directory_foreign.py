@@ -26,6 +26,7 @@ from holdfast.worlds.directory import (
     UndecodableName,
     UnsupportedFile,
 )
+from holdfast.worlds.directory.scan import Tree
 from holdfast.worlds.errors import StateViewError
 from tests.directory_kit import HERE, build, rebuild, seen, tree_of
 
@@ -435,6 +436,13 @@ def test_what_no_view_can_hold_is_named_and_nothing_is_stored(
         assert "sub" in str(caught.value)
     assert bodies(store) == before
     assert (tree / "new.txt").exists()
+
+
+def test_another_file_system_below_is_named(world: DirectoryWorld, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tree / "mounted").mkdir()
+    monkeypatch.setattr(Tree, "_device", property(lambda self: -1, lambda self, found: None), raising=False)
+    with pytest.raises(UnsupportedFile, match="file system"):
+        world.snapshot(*HERE)
 
 
 def test_changes_of_others_are_told(store: Store, world: DirectoryWorld, tree: Path) -> None:

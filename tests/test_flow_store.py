@@ -3,49 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from threading import Thread
-
-import pytest
 
 from holdfast import Handle, Holdfast, workflow
 from holdfast.errors import InvalidInput
 from holdfast.flows import FlowStatus, FlowStore, SqlFlowStore, StepStatus
 from holdfast.flows.errors import AlreadyTerminal
-from holdfast.store import Store, Transaction, load_queries, open_store
-from holdfast.testing import StoreUnits, UnitRunner, exercise_flow_store
-from holdfast.testing.flows import ModelUnits, suite
+from holdfast.store import Store, Transaction, open_store
+from holdfast.testing import StoreUnits, UnitRunner
 from holdfast.testing.flows.samples import add_flow, add_step, make_flow, make_step
 
 Units = UnitRunner[FlowStore]
-
-
-def test_a_store_of_another_make_can_be_put_in() -> None:
-    @contextmanager
-    def fresh() -> Iterator[Units]:
-        yield ModelUnits()
-
-    assert exercise_flow_store(fresh) == suite.clauses
-
-
-@pytest.mark.parametrize(
-    ("query", "params"),
-    [
-        ("list_by_owner", {"owner": "o", "at": 0, "num": 0, "limit": 10}),
-        ("list_by_status", {"status": "running", "at": 0, "num": 0, "limit": 10}),
-        ("list_events", {"id": "x", "num": 0, "limit": 10}),
-        ("prunable", {"before": 0, "limit": 10}),
-    ],
-)
-def test_a_page_costs_the_page(sqlite_url: str, query: str, params: dict[str, object]) -> None:
-    """FL-3, FL-9: found by an index and already in order: nothing is scanned, nothing sorted."""
-    with open_store(sqlite_url) as store:
-        text = "EXPLAIN QUERY PLAN " + load_queries("holdfast.flows")[query].sqlite
-        plan = [row[3] for row in store.read(lambda tx: tx.fetch(text, params))]
-    assert plan
-    assert not [line for line in plan if line.startswith("SCAN") or "TEMP B-TREE" in line], plan
 
 
 def test_a_step_waits_for_the_flow_that_is_ending(postgres_url: str) -> None:

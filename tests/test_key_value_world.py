@@ -313,6 +313,29 @@ def test_history_that_is_gone_is_not_made_up(shared_url: str) -> None:
         assert rows == [(3,)]
 
 
+def test_a_store_that_was_put_back_is_not_taken_for_unchanged(sqlite_url: str) -> None:
+    """WO-5: nothing can be told of how a backup differs from what was there."""
+    with open_store(sqlite_url) as store:
+        world = KeyValueWorld(store)
+        heard: list[StateChange[Value]] = []
+        world.notifier.subscribe(heard.append)
+        for variant in range(5):
+            world.put(*HERE, "mine", variant)
+        assert world.notifier.drain(SECONDS)
+
+        def put_back(tx: Transaction) -> None:
+            tx.execute("UPDATE value_scopes SET revision = 3")
+            tx.execute("DELETE FROM value_undo WHERE revision > 3")
+            tx.execute("UPDATE world_values SET value = '2'")
+
+        store.run(put_back)
+        with pytest.raises(RevisionGone):
+            heard[0].view()
+        world.put(*HERE, "mine", 9)
+        assert world.notifier.drain(SECONDS)
+        assert heard[-1].view().resources == {"mine": Integer(9)}
+
+
 def test_no_update_is_lost_between_processes(shared_url: str) -> None:
     """WO-5: whoever changes a scope sees what the one before has done, and pairs are never torn."""
     with open_store(shared_url) as store, open_store(shared_url) as other_store:

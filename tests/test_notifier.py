@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 
@@ -129,3 +130,22 @@ def test_listeners_may_subscribe_publish_and_unsubscribe() -> None:
     notifier.publish(change(1))
     assert done.wait(SECONDS)
     assert heard == [2]
+
+
+def test_no_thread_outlives_its_subscription_or_the_notifier() -> None:
+    threads: list[threading.Thread] = []
+
+    def listener(told: Change) -> None:
+        threads.append(threading.current_thread())
+
+    notifier: StateChangeNotifier[str] = StateChangeNotifier()
+    unsubscribe = notifier.subscribe(listener)
+    notifier.subscribe(listener)
+    notifier.publish(change(1))
+    assert notifier.drain(SECONDS)
+    unsubscribe()
+    del unsubscribe, notifier
+    gc.collect()
+    for thread in threads:
+        thread.join(SECONDS)
+    assert [thread.is_alive() for thread in threads] == [False, False]

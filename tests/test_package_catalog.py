@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from threading import Thread
+from enum import Enum
+from threading import Event, Thread
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -28,7 +30,7 @@ from holdfast.packages.errors import (
     VersionPinned,
 )
 from holdfast.store import Store, Transaction, open_store
-from holdfast.store.blobs import BlobNotFound, get_blob, put_blob
+from holdfast.store.blobs import BlobNotFound, get_blob, put_blob, release_blob
 from holdfast.testing import VirtualClock
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -119,6 +121,42 @@ def test_many_holders_are_named_in_part(store: Store) -> None:
     assert len(set(caught.value.holders) & set(holders)) == len(caught.value.holders) == 5
 
 
+def test_holders_are_asked_for_within_limits(store: Store) -> None:
+    old = package("old")
+    insert(store, *(flow_on(old) for _ in range(3)))
+
+    def pinned(limit: int) -> int:
+        return len(store.read(lambda tx: SqlPackageStore(tx).pinned_flows("fulfil", old.content_hash, limit=limit)))
+
+    assert [pinned(limit) for limit in (0, 2, 3, 1 << 70)] == [0, 2, 3, 3]
+    with pytest.raises(ValueError, match="negative"):
+        pinned(-1)
+
+
+class Kind(str, Enum):  # noqa: UP042 (a StrEnum formats as its value)
+    FULFIL = "fulfil"
+
+
+def test_a_type_from_an_enum_is_its_text(store: Store) -> None:
+    """What was deployed under a member is unloaded, to the last byte, under its text."""
+    deploys(store, package("old", Kind.FULFIL), package("new"))
+    store.run(lambda tx: unload(tx, "fulfil", package("old").content_hash))
+    assert blobs(store) == [b"new"]
+    assert store.run(lambda tx: unload(tx, Kind.FULFIL, package("old").content_hash)) is None
+
+
+@pytest.mark.parametrize("archive", ["text", bytearray(b"bytes"), None])
+def test_an_archive_that_is_no_bytes_says_what_to_do(archive: Any) -> None:
+    with pytest.raises(InvalidPackage, match="read_bytes"):
+        PackageRecord.of("fulfil", archive, NOW)
+
+
+def test_a_long_text_that_is_no_cursor_is_shown_in_part(store: Store) -> None:
+    with pytest.raises(ValueError, match="not a cursor") as caught:
+        store.read(lambda tx: SqlPackageStore(tx).list_packages(after="x" * 100_000))
+    assert len(str(caught.value)) < 200
+
+
 def test_a_version_whose_flows_have_ended_can_be_unloaded(store: Store) -> None:
     old = package("old")
     deploys(store, old, package("new"))
@@ -128,19 +166,6 @@ def test_a_version_whose_flows_have_ended_can_be_unloaded(store: Store) -> None:
     row = store.run(lambda tx: unload(tx, "fulfil", old.content_hash))
     assert row is not None
     assert row.detail["version"] == old.content_hash
-
-
-def test_rollback_reads_a_long_ledger(store: Store) -> None:
-    """More rows than one page of the ledger has."""
-    old, new = package("old"), package("new")
-    deploys(store, old)
-
-    def many(tx: Transaction) -> None:
-        for _ in range(250):
-            deploy(tx, new)
-
-    store.run(many)
-    assert store.run(lambda tx: rollback(tx, "fulfil")).detail["to"] == old.content_hash
 
 
 def test_an_archive_is_stored_once_and_goes_with_its_last_type(store: Store) -> None:
@@ -184,6 +209,41 @@ def test_a_damaged_archive_hides_no_other_and_is_mended_by_deploying_again(store
     assert store.read(lambda tx: SqlPackageStore(tx).list_packages()).items == records
 
 
+def test_an_archive_put_while_another_holder_lets_go_of_its_loss_stays(postgres_url: str) -> None:
+    """A body is lost; its holder releases it, while it is put again, twice: what the second one put is not dropped."""
+    with open_store(postgres_url) as store:
+        digest = store.run(lambda tx: put_blob(tx, b"lost", holder="first"))
+        store.run(lambda tx: tx.execute("DELETE FROM blobs"))
+
+        def put_slowly(tx: Transaction) -> None:
+            put_blob(tx, b"lost", holder="second")
+            holding.set()
+            while not waiting(store, "blobs"):
+                assert releasing.is_alive(), "the release did not wait"
+
+        def release(tx: Transaction) -> None:
+            fetch = tx.fetch
+
+            def fetch_and_let_others_in(*args: Any, **named: Any) -> Any:
+                rows = fetch(*args, **named)
+                if not holding.is_set():
+                    store.run(lambda inner: put_blob(inner, b"lost", holder="first"))
+                    late.start()
+                    holding.wait()
+                return rows
+
+            tx.fetch = fetch_and_let_others_in  # type: ignore[method-assign]
+            release_blob(tx, digest, "first")
+
+        holding = Event()
+        late = Thread(target=lambda: store.run(put_slowly))
+        releasing = Thread(target=lambda: store.run(release))
+        releasing.start()
+        releasing.join()
+        late.join()
+        assert store.read(lambda tx: get_blob(tx, digest)) == b"lost"
+
+
 def test_verbs_wait_for_each_other_from_the_first_deploy_on(postgres_url: str) -> None:
     """PK-10: the second deployer does not read the route before the first one is done, though there is no row yet."""
     with open_store(postgres_url) as store:
@@ -200,6 +260,24 @@ def test_verbs_wait_for_each_other_from_the_first_deploy_on(postgres_url: str) -
         second.join()
         found = [(row.detail["from"], row.detail["to"]) for row in ledger(store)]
         assert found == [(None, one.content_hash), (one.content_hash, two.content_hash)]
+
+
+def test_a_flow_that_is_pinned_under_the_lock_holds_its_version(postgres_url: str) -> None:
+    """PK-8: an unload that comes meanwhile waits, and then sees the flow."""
+    with open_store(postgres_url) as store, ThreadPoolExecutor() as pool:
+        old = package("old")
+        deploys(store, old, package("new"))
+
+        def start(tx: Transaction) -> Future[object]:
+            SqlPackageStore(tx).lock_package_route("fulfil")
+            unloading = pool.submit(store.run, lambda inner: unload(inner, "fulfil", old.content_hash))
+            while not waiting(store, "pg_advisory_xact_lock"):
+                assert not unloading.done(), "the unload did not wait"
+            SqlFlowStore(tx).insert(flow_on(old))
+            return unloading
+
+        with pytest.raises(VersionPinned):
+            store.run(start).result()
 
 
 def test_types_do_not_wait_for_each_other(postgres_url: str) -> None:

@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import msgspec
 import pytest
 
 from holdfast.errors import NotFound
-from holdfast.testing import ConformanceFailure
-from holdfast.testing.conformance import clause_of
-from holdfast.testing.worlds import exercise_stateful_service, key_value_subject, samples, suite
-from holdfast.testing.worlds.mutants import MUTANTS, Mutant
+from holdfast.testing.worlds import exercise_stateful_service, samples, suite
 from holdfast.worlds import Change, Delta, Scope, StateView, diff
 from holdfast.worlds.base import Plan, ResourceService, changes
 from holdfast.worlds.errors import InvalidView
 from holdfast.worlds.model import apply_delta, decode_view, encode_view, path_of
-
-CLAUSES = ["WO-1", "WO-2", "WO-3", "WO-4", "WO-5", "WO-6", "WO-7", "WO-8", "WO-9"]
-
-
-def test_the_key_value_world_holds_every_clause(new_store_url: Callable[[], str]) -> None:
-    assert exercise_stateful_service(lambda: key_value_subject(new_store_url())) == CLAUSES
-
-
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
-def test_a_wrong_service_is_caught(mutant: type[Mutant], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samples, "PATIENCE", 1.0)
-    with pytest.raises(ConformanceFailure) as caught:
-        exercise_stateful_service(lambda: key_value_subject("sqlite://", mutant))
-    assert mutant.breaks in caught.value.failed
-    assert len(caught.value.exceptions) < len(suite.checks) / 2, "the mutant is wrong beyond its one fault"
-
-
-def test_every_check_cites_its_clause_and_is_named_once() -> None:
-    assert sorted({clause_of(check) for check in suite.checks}) == CLAUSES
-    assert len({check.__name__ for check in suite.checks}) == len(suite.checks)
-    assert {mutant.breaks for mutant in MUTANTS} == set(CLAUSES)
 
 
 class Lamp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,7 +98,7 @@ def test_a_service_of_another_make_can_be_put_in() -> None:
     def fresh() -> Iterator[LampSubject]:
         yield LampSubject()
 
-    assert exercise_stateful_service(fresh) == CLAUSES
+    assert exercise_stateful_service(fresh) == suite.clauses
 
 
 @pytest.mark.parametrize(

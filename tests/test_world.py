@@ -499,6 +499,30 @@ def test_diffs_are_readable_and_machine_readable(store: Store) -> None:
     assert [line[0] for line in site.preview("before").lines()] == ["a", "+", "~", "-", "b", "-"]
 
 
+def test_a_name_cannot_pass_for_a_line_of_a_diff(store: Store) -> None:
+    """Names are those of hostile files, too."""
+    site = world(store)
+    site.checkpoint("before")
+    services(store)[0].put(*HOME, "x\n- /etc/passwd\x1b[31m", 1)
+    services(store)[0].put(*HOME, "ü\u2028", 1)
+    assert list(site.diff("before").lines()) == ["+ x\\n- /etc/passwd\\x1b[31m", "+ ü\\u2028"]
+    site.checkpoint("after")
+    services(store)[0].put(*HOME, "ü\u2028", "a\nb")
+    assert list(site.diff("after").lines()) == ["~ ü\\u2028 type integer→text, value 1→a\\nb"]
+
+
+@pytest.mark.parametrize("name", ["a\0", "a\udcff", "../x", ""])
+def test_a_list_of_a_world_that_cannot_be(store: Store, name: str) -> None:
+    with pytest.raises(InvalidScope):
+        store.read(lambda tx: SqlCheckpoints(tx).list(name))
+
+
+@pytest.mark.parametrize("scopes", [("acme", "north"), ("ab", "cd"), [1], [("a",)], ["a/b"], [None]])
+def test_scopes_that_are_none(store: Store, scopes: list[Scope]) -> None:
+    with pytest.raises(InvalidScope):
+        World(store, "site", services(store), scopes)
+
+
 def test_a_scope_has_one_owner(store: Store) -> None:
     """WO-13."""
     site = world(store)

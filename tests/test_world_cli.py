@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from holdfast.audit import SqlAuditLog
+from holdfast.audit.keys import generate_key
 from holdfast.store import open_store
+from holdfast.worlds.checkpoints import Moment, SqlCheckpoints, find_checkpoint
 from holdfast.worlds.directory import DirectoryWorld
+from holdfast.worlds.restoring import begin_restore
 from holdfast.worlds.world import World
 from tests.cli_kit import Ran, Run
 from tests.world_kit import OTHER_RUN, RUN
@@ -202,3 +207,68 @@ def test_a_directory_that_is_not_there(run: Run, url: str, tmp_path: Path) -> No
         (tmp_path / "file").touch()
         ended = run("--store", url, "world", "checkpoint", str(tmp_path / name), "x", "--json")
         assert (ended.code, ended.error["code"]) == (2, "usage")
+
+
+def test_an_interrupted_restore_is_given_up(call: Call, run: Run, url: str, site: Path) -> None:
+    made = call("checkpoint", "before", "--json").json
+    change(site)
+    assert call("abandon").out == "There is no interrupted restore.\n"
+    with open_store(url) as store:
+        target = store.read(lambda tx: find_checkpoint(tx, made["world"], made["id"]))
+        assert target is not None
+        store.run(lambda tx: begin_restore(tx, target))
+        store.run(lambda tx: tx.execute("DELETE FROM blobs WHERE digest = :lost", {"lost": target.states[0].manifest}))
+    stuck = call("diff", "before", "--json")
+    assert (stuck.code, stuck.error["code"]) == (4, "restore_stuck")
+    assert "holdfast world abandon" in stuck.error["remedy"]
+    assert call("abandon", "--json").json == {"checkpoint": made["id"], "before": None}
+    assert call("abandon", "--json").json == {"checkpoint": None, "before": None}
+    assert call("checkpoint", "after").code == 0
+    (row,) = run("--store", url, "audit", "ls", "--json").json["items"]
+    assert row["act"] == "world.restore_abandoned"
+
+
+def test_what_a_command_carries_out_is_signed(
+    call: Call, url: str, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever command meets an interrupted restore first."""
+    made = call("checkpoint", "before", "--json").json
+    generate_key(tmp_path / "key.pem")
+    monkeypatch.setenv("HOLDFAST_AUDIT_KEY", str(tmp_path / "key.pem"))
+    with open_store(url) as store:
+        target = store.read(lambda tx: find_checkpoint(tx, made["world"], made["id"]))
+        assert target is not None
+        store.run(lambda tx: begin_restore(tx, target))
+        assert call("checkpoint", "after").code == 0
+        (row,) = store.read(lambda tx: SqlAuditLog(tx).list()).items
+    assert row.signature is not None
+
+
+def test_a_store_that_is_there_is_not_migrated(run: Run, site: Path, sqlite_url: str) -> None:
+    """Its workers may be of the version before."""
+    with open_store(sqlite_url) as store:
+        store.run(lambda tx: tx.execute("DELETE FROM holdfast_migrations WHERE version > 1"))
+    ended = run("--store", sqlite_url, "world", "checkpoint", str(site), "x", "--json")
+    assert (ended.code, ended.error["code"]) == (1, "store_outdated")
+
+
+def test_a_store_in_memory_is_refused(run: Run, site: Path) -> None:
+    ended = run("--store", "sqlite://", "world", "checkpoint", str(site), "x", "--json")
+    assert (ended.code, ended.error["code"]) == (2, "store_in_memory")
+
+
+def test_paths_and_names_that_are_no_texts(call: Call, run: Run, url: str, tmp_path: Path) -> None:
+    odd = os.fsdecode(b"v\xff.json")
+    assert call("snapshot", "--out", str(tmp_path / odd), "--json").json["out"].endswith("v\\udcff.json")
+    assert (tmp_path / odd).exists()
+    listed = run("--store", url, "world", "ls", "--world", odd, "--json")
+    assert (listed.code, listed.error["code"]) == (2, "invalid_scope")
+
+
+def test_a_checkpoint_that_a_rewind_undid_is_marked(call: Call, url: str) -> None:
+    name = call("checkpoint", "before", "--json").json["world"]
+    with open_store(url) as store:
+        store.run(lambda tx: tx.execute("UPDATE world_checkpoints SET run = :run, position = 2", {"run": str(RUN)}))
+        store.run(lambda tx: SqlCheckpoints(tx).supersede(Moment(RUN, 1)))
+    assert name in call("ls").out
+    assert call("ls").out.splitlines()[1].split()[-1] == "undone"

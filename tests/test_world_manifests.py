@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -125,6 +126,38 @@ def test_a_damaged_part_is_found(store: Store) -> None:
 def test_what_is_no_manifest_is_refused(store: Store, body: bytes) -> None:
     digest = store.run(lambda tx: put_blob(tx, body))
     with pytest.raises(InvalidView):
+        store.read(lambda tx: get_view(tx, digest, KeyValueWorld(store)))
+
+
+@pytest.mark.parametrize(
+    ("leaf", "fields"),
+    [
+        (b"{}", {"resources": 7}),
+        (b'{"a":{"type":"integer","value":1}}', {"resources": 2}),
+        (b"\xff\xfe", {"resources": 1}),
+        (b"[1]", {}),
+        (b"[" * 100_000, {}),
+        (b'{"a":1}', {"depth": 1}),
+        (b"[1]", {"depth": 1}),
+        (b"\xff", {"depth": 1}),
+        (b"{}", {"depth": -1}),
+        (b"{}", {"depth": 1 << 40}),
+        (b"{}", {"roots": [7]}),
+        (b"{}", {"unknown": 1}),
+    ],
+)
+def test_parts_that_are_none_are_refused(store: Store, leaf: bytes, fields: dict[str, object]) -> None:
+    root = store.run(lambda tx: put_blob(tx, leaf))
+    head = {"depth": 0, "format": 1, "not_captured": [], "resources": 0, "service": "keyvalue", "version": 1}
+    manifest = json.dumps(head | {"roots": [root]} | fields).encode()
+    digest = store.run(lambda tx: put_blob(tx, manifest))
+    with pytest.raises(InvalidView):
+        store.read(lambda tx: get_view(tx, digest, KeyValueWorld(store)))
+
+
+def test_a_manifest_that_is_no_text_is_refused(store: Store) -> None:
+    digest = store.run(lambda tx: put_blob(tx, b"\xff\xfe"))
+    with pytest.raises(InvalidView, match="no part of a view"):
         store.read(lambda tx: get_view(tx, digest, KeyValueWorld(store)))
 
 

@@ -44,7 +44,7 @@ def parse_cursor(after: str | None, width: int, start: int) -> tuple[int, ...]:
     """
     if after is None:
         return (start,) * width
-    parts = after.split(".") if isinstance(after, str) else []
+    parts = str(after).split(".")
     if len(parts) != width or not all(_CURSOR_PART.fullmatch(part) for part in parts):
         raise ValueError(f"{after!r} is not a cursor of this list")
     return tuple(int(part) for part in parts)

@@ -33,6 +33,13 @@ class SqlAuditLog:
         self._tx = tx
 
     def append(self, act: str, subject: str, detail: dict[str, Any]) -> AuditRow:
+        try:
+            return self._append(act, subject, detail)
+        except Exception as error:
+            self._tx.doom(error)  # the act itself is written already: it must not be committed without its proof
+            raise
+
+    def _append(self, act: str, subject: str, detail: dict[str, Any]) -> AuditRow:
         actor = self._tx.actor
         _check_names({"actor": actor, "act": act, "subject": subject})
         text = canonical_text(detail, act)

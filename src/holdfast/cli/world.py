@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
-from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from holdfast.cli.output import clean, counted, human_console, table
-from holdfast.cli.session import PATIENCE_SECONDS, JsonOption, Session, StoreOption, actor, session
+from holdfast.cli.output import clean, counted, table
+from holdfast.cli.session import JsonOption, StoreOption, actor, session
+from holdfast.cli.world_place import UnreadableView, opened_place, place_of, store_of, world_name
 from holdfast.errors import InvalidInput
 from holdfast.ids import parse_id
-from holdfast.store import Store, open_store
-from holdfast.store.sqlite import sqlite_path
-from holdfast.worlds import MergeReport, Scope
+from holdfast.worlds import MergeReport
 from holdfast.worlds.checkpoints import Checkpoint, SqlCheckpoints
-from holdfast.worlds.comparing import Part, Views, WorldDiff, compare, describe_change
-from holdfast.worlds.directory import DirectoryWorld
-from holdfast.worlds.errors import CheckpointNotFound
+from holdfast.worlds.comparing import Part, WorldDiff, compare, describe_change, printable
 from holdfast.worlds.model import Change, encode_view
-from holdfast.worlds.world import World
+from holdfast.worlds.restoring import abandon_restore
 
 app = typer.Typer(help="Checkpoint, restore, merge and compare the files of a directory.", no_args_is_help=True)
-_BASENAME = 40
 _STYLES = {"+": "green", "-": "red", "~": "yellow", "!": "yellow"}
 
 Directory = Annotated[
@@ -55,62 +48,6 @@ class MergePolicy(StrEnum):
     REPLACE = "replace"
 
 
-class StoreInside(InvalidInput):
-    """The store lies in the directory, so that checkpoints would hold the store that holds them."""
-
-    code = "store_inside"
-    remedy = "Name a store outside of the directory by --store or HOLDFAST_URL."
-
-
-class UnreadableView(InvalidInput):
-    """A view's file that cannot be read or written."""
-
-    code = "unreadable_view"
-    remedy = "Write one by `holdfast world snapshot DIR --out FILE`."
-
-
-class _Place(NamedTuple):
-    """A directory as the commands see it.
-
-    Attributes:
-        path: as it was named.
-        name: of its world.
-        scope: the account and region in which its files are.
-        plain: the directory itself is the tree of that scope.
-    """
-
-    path: Path
-    name: str
-    scope: Scope
-    plain: bool
-
-
-class _Opened(NamedTuple):
-    world: World
-    files: DirectoryWorld
-    scope: Scope
-
-    def views(self, wanted: str) -> dict[Part, Any]:
-        """The views of a checkpoint, or the one in a file."""
-        try:
-            return self.world.views(wanted)
-        except CheckpointNotFound:
-            path = Path(wanted)
-            if "\0" in wanted or not path.is_file():
-                raise
-            try:
-                return {(self.files.service_name, self.scope): self.files.decode(path.read_bytes())}
-            except OSError as error:
-                raise UnreadableView(f"{path} cannot be read: {error.strerror}.") from error
-
-    def checkpoint(self, wanted: str, views: Views) -> Checkpoint:
-        """The checkpoint of that name, or one made of the file's view."""
-        try:
-            return self.world.find(wanted)
-        except CheckpointNotFound:
-            return self.world.record(views)
-
-
 @app.command("snapshot")
 def snapshot(
     context: typer.Context,
@@ -124,7 +61,7 @@ def snapshot(
 ) -> None:
     """Print what the directory is now as a view in JSON; the bodies go into the store."""
     asked = session(context, store, json)
-    with _opened(asked, _place(directory, account, region, world), create=True) as opened:
+    with opened_place(asked, place_of(directory, account, region, world), create=True) as opened:
         (view,) = opened.world.snapshot([opened.scope]).values()
     text = encode_view(view) + "\n"
     if out is None:
@@ -134,8 +71,9 @@ def snapshot(
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UnreadableView(f"{out} cannot be written: {error.strerror}.", remedy="Choose another file.") from error
-    told = f"Wrote the view of {counted(len(view.resources), 'resource')} to {clean(str(out))}."
-    asked.out.one({"out": str(out), "resources": len(view.resources)}, told)
+    shown = clean(str(out))  # a path need not be a text
+    told = f"Wrote the view of {counted(len(view.resources), 'resource')} to {shown}."
+    asked.out.one({"out": shown, "resources": len(view.resources)}, told)
 
 
 @app.command("checkpoint")
@@ -151,7 +89,7 @@ def checkpoint(
 ) -> None:
     """Keep what the directory is now. Costs what changed since the last checkpoint."""
     asked = session(context, store, json)
-    with _opened(asked, _place(directory, account, region, world), create=True) as opened:
+    with opened_place(asked, place_of(directory, account, region, world), create=True) as opened:
         made = opened.world.checkpoint(name, [opened.scope])
     asked.out.one(made, f"Kept {counted(_resources(made), 'resource')} of {clean(str(directory))} as {name}.")
 
@@ -171,16 +109,20 @@ def list_checkpoints(
 ) -> None:
     """List checkpoints, newest first."""
     asked = session(context, store, json)
-    name = world or (_world_name(directory) if directory else None)
+    name = world or (world_name(directory) if directory else None)
     try:
-        with asked.store() as opened:
+        with store_of(asked) as opened:
             page = opened.read(lambda tx: SqlCheckpoints(tx).list(name, limit=limit, after=after))
     except ValueError as error:
         if isinstance(error, InvalidInput):
             raise
         raise InvalidInput(f"{error}.", remedy="Use the cursor that the list before it ended with.") from error
-    rows = [(c.id, c.world, c.name, c.created_at, _resources(c), c.run, c.position) for c in page.items]
-    human: list[RenderableType] = [table("id", "world", "name", "at", "resources", "run", "position", rows=rows)]
+    rows = [
+        (c.id, c.world, c.name, c.created_at, _resources(c), c.run, c.position, "undone" if c.superseded else "")
+        for c in page.items
+    ]
+    columns = ("id", "world", "name", "at", "resources", "run", "position", "")
+    human: list[RenderableType] = [table(*columns, rows=rows)]
     if not rows:
         human = ["No checkpoints."]
     if page.next:
@@ -204,7 +146,7 @@ def diff(
 ) -> None:
     """Show what changed from one state to another: + new, ~ changed, - gone."""
     asked = session(context, store, json)
-    with _opened(asked, _place(directory, account, region, world)) as opened:
+    with opened_place(asked, place_of(directory, account, region, world)) as opened:
         old = opened.views(before)
         new = opened.world.present(old) if after is None else opened.views(after)
     found = compare(old, new)
@@ -227,7 +169,7 @@ def restore(
     """Make the directory what it was. What is there now is kept as a checkpoint without a name."""
     asked = session(context, store, json)
     owner = parse_id(run) if run is not None else None
-    with _opened(asked, _place(directory, account, region, world)) as opened:
+    with opened_place(asked, place_of(directory, account, region, world)) as opened:
         views = opened.views(wanted)
         if dry_run:
             opened.world.check(views)
@@ -259,7 +201,7 @@ def merge(
 ) -> None:
     """Add what the directory has not; nothing is removed, and nothing replaced unless --policy replace."""
     asked = session(context, store, json)
-    with _opened(asked, _place(directory, account, region, world)) as opened:
+    with opened_place(asked, place_of(directory, account, region, world)) as opened:
         views = opened.views(wanted)
         opened.world.check(views)
         reports = {
@@ -288,67 +230,33 @@ def forget(
 ) -> None:
     """Delete a checkpoint; the directory stays as it is."""
     asked = session(context, store, json)
-    with _opened(asked, _place(directory, account, region, world)) as opened:
+    with opened_place(asked, place_of(directory, account, region, world)) as opened:
         found = opened.world.find(name)
         opened.world.forget(found)
     asked.out.one(found, f"Forgot the checkpoint {clean(name)}.")
 
 
-def _place(directory: Path, account: str | None, region: str | None, world: str | None) -> _Place:
-    """Raises:
-    InvalidInput: an account without a region, or the other way round.
-    """
-    if (account is None) != (region is None):
-        raise InvalidInput("--account and --region go together.", remedy="Give both, or neither for DIR itself.")
-    name = world or _world_name(directory)
-    if account is None or region is None:
-        return _Place(directory, name, DirectoryWorld.LOCAL, True)
-    return _Place(directory, name, Scope(account, region), False)
-
-
-def _world_name(directory: Path) -> str:
-    """A name that says which directory it is, and that no other directory has."""
-    path = directory.resolve()
-    base = "".join(ch if ch.isascii() and ch.isalnum() else "-" for ch in path.name).strip("-")[:_BASENAME]
-    return f"{base or 'root'}-{sha256(bytes(path)).hexdigest()[:12]}"
-
-
-@contextmanager
-def _opened(asked: Session, place: _Place, *, create: bool = False) -> Iterator[_Opened]:
-    """The directory as a world, while a spinner turns.
-
-    Args:
-        create: make the store where there is none.
-    """
-    console = human_console(sys.stderr)
-    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-    quiet = asked.out.json or not console.is_terminal
-    _refuse_inside(asked.url, place.path)
-    with (
-        _store(asked, create=create) as store,
-        Progress(*columns, console=console, disable=quiet, transient=True) as shown,
-    ):
-        shown.add_task(clean(str(place.path)), total=None)
-        files = (DirectoryWorld.at if place.plain else DirectoryWorld)(place.path, store)
-        yield _Opened(World(store, place.name, [files], [place.scope]), files, place.scope)
-
-
-@contextmanager
-def _store(asked: Session, *, create: bool) -> Iterator[Store]:
-    if not create:
-        with asked.store() as found:
-            yield found
+@app.command("abandon")
+def abandon(
+    context: typer.Context,
+    directory: Directory,
+    world: WorldOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Give up an interrupted restore that cannot be carried out; the directory stays as it is."""
+    asked = session(context, store, json)
+    with store_of(asked) as opened:
+        found = abandon_restore(opened, world or world_name(directory), actor=actor())
+    if found is None:
+        asked.out.one({"checkpoint": None, "before": None}, "There is no interrupted restore.")
         return
-    with open_store(asked.url, patience=PATIENCE_SECONDS) as made:
-        yield made
-
-
-def _refuse_inside(url: str, directory: Path) -> None:
-    if not url.startswith("sqlite:///"):
-        return
-    path, inside = sqlite_path(url.removeprefix("sqlite:///")).resolve(), directory.resolve()
-    if path.is_relative_to(inside):
-        raise StoreInside(f"The store {path} lies in {inside}.")
+    last = [f"What was there before is the checkpoint {found.before}."] if found.before else []
+    asked.out.one(
+        {"checkpoint": found.checkpoint, "before": found.before},
+        f"Gave up the restore to the checkpoint {found.checkpoint}.",
+        *last,
+    )
 
 
 def _resources(checkpoint: Checkpoint) -> int:
@@ -366,7 +274,7 @@ def _styled(line: str) -> Text:
 
 def _merged(report: MergeReport[Any]) -> Iterator[str]:
     for name in report.added:
-        yield f"+ {name}"
+        yield f"+ {printable(name)}"
     for conflict in report.conflicts:
         described = describe_change(Change(conflict.resource, conflict.mine, conflict.theirs))
         yield f"! {described.removeprefix('~ ')} ({conflict.resolution})"

@@ -49,7 +49,7 @@ class RunHeld(Conflict):
 
 
 class StuckGraph(Conflict):
-    """A run whose graph has work left that nothing can bring about any more: it fails, and is never completed (CO-12)."""
+    """A run with work left that nothing can bring about any more: it fails, and is never completed (CO-12)."""
 
     code = "stuck_graph"
     remedy = "Move it to failed; or rewind it, or change its graph so that the work can be done."

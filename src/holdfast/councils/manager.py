@@ -42,7 +42,7 @@ def change_status(
     """Move a run to ``status`` and append the event that says so, both or neither (CO-4).
 
     Raises:
-        RunNotFound, IllegalTransition, RunHeld, StuckGraph: as the port's ``update_run_status``.
+        RunNotFound, IllegalTransition, RunHeld, LeaseLost, StuckGraph: as the port's ``update_run_status``.
         InvalidInput: the event cannot be stored.
     """
     councils = SqlCouncilRepository(tx)
@@ -64,7 +64,7 @@ def change_graph(
     """Replace a run's graph and append the event that says why, both or neither (CO-3, CO-4).
 
     Raises:
-        RunNotFound, RunHeld, InvalidGraph: as the port's ``update_graph``.
+        RunNotFound, RunHeld, LeaseLost, InvalidGraph: as the port's ``update_graph``.
         InvalidInput: the graph or the event cannot be stored.
     """
     councils = SqlCouncilRepository(tx)
@@ -89,7 +89,7 @@ def change_node(
     Raises:
         RunNotFound: unknown id.
         UnknownNode: the run's graph has no node of that id.
-        RunHeld, InvalidGraph, InvalidInput: as :func:`change_graph`.
+        RunHeld, LeaseLost, InvalidGraph, InvalidInput: as :func:`change_graph`.
     """
     run = SqlCouncilRepository(tx).lock_run(run_id)
     if run.graph is None or run.graph.node(node.id) is None:

@@ -23,6 +23,12 @@ SELECT {run} FROM council_runs r WHERE r.id = :id
 -- name: lock_run [postgres]
 SELECT {run} FROM council_runs r WHERE r.id = :id FOR UPDATE
 
+-- name: share_worker
+SELECT 1 FROM workers WHERE epoch = :epoch AND fenced_at IS NULL AND released_at IS NULL
+
+-- name: share_worker [postgres]
+SELECT 1 FROM workers WHERE epoch = :epoch AND fenced_at IS NULL AND released_at IS NULL FOR SHARE
+
 -- name: move_run
 UPDATE council_runs SET status = :status, epoch = :epoch, updated_at = :now WHERE num = :num
 

@@ -27,6 +27,7 @@ from holdfast.councils.graph import DEFAULT_LIMITS, GraphLimits, TaskGraph, vali
 from holdfast.councils.model import CouncilRun, CouncilRunEvent, HitlMode, RunStatus, check_run_move
 from holdfast.councils.store import INTERRUPTED, REWOUND
 from holdfast.errors import NotSerialisable, reason
+from holdfast.flows.errors import LeaseLost
 from holdfast.ids import parse_id
 from holdfast.pages import EVERYTHING, Page, check_limit, page_of, parse_cursor, rows_wanted
 from holdfast.store import Row, Transaction, load_queries
@@ -77,7 +78,7 @@ class SqlCouncilRepository:
         row = self._locked(run_id)
         run = _run(row)
         check_run_move(run.status, status)
-        _check_holder(row, epoch)
+        self._check_holder(row, epoch)
         if status is run.status:
             return run
         if status is RunStatus.COMPLETED and run.graph is not None and run.graph.is_stuck:
@@ -87,7 +88,7 @@ class SqlCouncilRepository:
     def update_graph(self, run_id: UUID, graph: TaskGraph, *, epoch: int | None = None) -> None:
         text = self._graph_text(graph)
         row = self._locked(run_id)
-        _check_holder(row, epoch)
+        self._check_holder(row, epoch)
         self._tx.execute(_q["set_graph"], {"num": row[_NUM], "graph": text, "now": self._tx.clock.micros()})
 
     def append_event(self, run_id: UUID, kind: str, payload: Any, *, wave_index: int | None = None) -> CouncilRunEvent:
@@ -147,8 +148,8 @@ class SqlCouncilRepository:
         self, run_id: UUID, wave_index: int | None, *, epoch: int | None = None
     ) -> CouncilRunEvent:
         _check_wave(wave_index)
-        _check_epoch(epoch)
         row = self._locked(run_id)
+        self._check_lease(epoch)
         later = {"run": row[_NUM], "wave_index": _BEFORE_ALL if wave_index is None else wave_index}
         ((reached,),) = self._tx.fetch(_q["last_wave"], {"run": row[_NUM]})
         count = self._tx.execute(_q["supersede"], later | {"now": self._tx.clock.micros()})
@@ -181,6 +182,25 @@ class SqlCouncilRepository:
             raise RunNotFound(run_id)
         return row
 
+    def _check_holder(self, row: Row, epoch: int | None) -> None:
+        """Raises:
+        RunHeld: the run is running, and not under ``epoch``.
+        LeaseLost: ``epoch`` is over.
+        """
+        if epoch is not None and row[_STATUS] == RunStatus.RUNNING and row[_EPOCH] != epoch:
+            raise RunHeld(UUID(row[0]), row[_EPOCH])
+        self._check_lease(epoch)
+
+    def _check_lease(self, epoch: int | None) -> None:
+        """The worker lives, and cannot be fenced before this transaction ends.
+
+        Raises:
+            LeaseLost: it is fenced, released or gone.
+        """
+        _check_epoch(epoch)
+        if epoch is not None and not self._tx.fetch(_q["share_worker"], {"epoch": epoch}):
+            raise LeaseLost(epoch)
+
     def _move(self, row: Row, status: RunStatus, epoch: int | None) -> CouncilRun:
         now = self._tx.clock.micros()
         self._tx.execute(_q["move_run"], {"num": row[_NUM], "status": str(status), "epoch": epoch, "now": now})
@@ -196,7 +216,7 @@ def check_event(kind: str, payload: Any, wave_index: int | None) -> dict[str, An
         InvalidInput: kind or payload cannot be stored.
     """
     _check_wave(wave_index)
-    if not isinstance(kind, str) or not kind:
+    if type(kind) is not str or not kind:
         raise InvalidEvent(f"{kind!r} is not the kind of an event.")
     text = codec.encode(payload, what="The event's payload")
     return check_texts({"kind": kind, "payload": text, "wave_index": wave_index})
@@ -210,15 +230,6 @@ def _check_wave(wave_index: int | None) -> None:
 def _check_epoch(epoch: int | None) -> None:
     if epoch is not None and not (type(epoch) is int and 0 <= epoch < EVERYTHING):
         raise InvalidRun(f"{epoch!r} is not a worker's epoch.")
-
-
-def _check_holder(row: Row, epoch: int | None) -> None:
-    """Raises:
-    RunHeld: the run is running, and not under ``epoch``.
-    """
-    _check_epoch(epoch)
-    if epoch is not None and row[_STATUS] == RunStatus.RUNNING and row[_EPOCH] != epoch:
-        raise RunHeld(UUID(row[0]), row[_EPOCH])
 
 
 def _status(status: RunStatus) -> RunStatus:

@@ -49,6 +49,7 @@ class CouncilRepositoryPort(Protocol):
             IllegalTransition: the state machine has no such move; a terminal run accepts none.
             RunHeld: it is running, and not under ``epoch``: of several who would take it up one does, and a worker
                 whose lease went to another changes nothing any more.
+            LeaseLost: ``epoch`` is over: whoever is dead takes nothing up (CO-7).
             StuckGraph: it was to be completed with work left that nothing can bring about (CO-12).
         """
         ...
@@ -59,6 +60,7 @@ class CouncilRepositoryPort(Protocol):
         Raises:
             RunNotFound: unknown id.
             RunHeld: ``epoch`` is given, and the run is running under another (CO-7).
+            LeaseLost: ``epoch`` is over.
             InvalidGraph: it breaks a rule, by the error of that rule; the stored graph stays (CO-12).
             InvalidInput: some output cannot be stored.
         """
@@ -128,6 +130,7 @@ class CouncilRepositoryPort(Protocol):
         Raises:
             RunNotFound: unknown id.
             InvalidWave: no wave has that index.
+            LeaseLost: ``epoch`` is over.
         """
         ...
 

@@ -30,8 +30,8 @@ ROUTED = "package.routed"
 ROLLED_BACK = "package.rolled_back"
 RETIRED = "package.retired"
 UNLOADED = "package.unloaded"
-_POINTING = (DEPLOYED, ROUTED, RETIRED)
-"""The acts that say where a route points; a roll-back points where one of them did."""
+_POINTING = (DEPLOYED, ROUTED)
+"""The acts that name a version for a route; a roll-back points where one of them did."""
 _HOLDERS_NAMED = 5
 _LEDGER_PAGE = 100
 
@@ -85,7 +85,7 @@ class PackagePorts:
         before = self._locked(workflow_type)
         for act in self._standing(workflow_type):
             earlier, supplied = act.detail["to"], act.detail.get("supplied", False)
-            if earlier not in (None, before):
+            if earlier != before:
                 self._repoint(workflow_type, earlier, supplied)
                 return self._append(ROLLED_BACK, workflow_type, before, earlier, restored=act.seq)
         raise NothingToRollBack(workflow_type)

@@ -33,7 +33,12 @@ class PackageRecord:
 
     @classmethod
     def of(cls, workflow_type: str, archive: bytes, deployed_at: datetime) -> PackageRecord:
-        """The record of ``archive``, its hash computed."""
+        """The record of ``archive``, its hash computed.
+
+        Raises:
+            InvalidPackage: the archive is no bytes.
+        """
+        _check_archive(archive)
         return cls(
             workflow_type=workflow_type,
             content_hash=sha256(archive).hexdigest(),
@@ -59,8 +64,7 @@ def check_package(record: PackageRecord) -> None:
         InvalidPackage: the archive is no bytes, or the time has no time zone.
     """
     check_version(record.workflow_type, record.content_hash)
-    if not isinstance(record.archive, bytes):
-        raise InvalidPackage(f"An archive is bytes, not {type(record.archive).__name__}.")
+    _check_archive(record.archive)
     try:
         to_datetime(to_micros(record.deployed_at))
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
@@ -69,6 +73,12 @@ def check_package(record: PackageRecord) -> None:
     actual = sha256(record.archive).hexdigest()
     if actual != record.content_hash:
         raise ContentHashMismatch(record.content_hash, actual)
+
+
+def _check_archive(archive: object) -> None:
+    if not isinstance(archive, bytes):
+        remedy = "Hand over bytes, such as Path.read_bytes() gives."
+        raise InvalidPackage(f"An archive is bytes, not {type(archive).__name__}.", remedy=remedy)
 
 
 def check_version(workflow_type: object, content_hash: object) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from holdfast.clock import to_datetime, to_micros
 from holdfast.packages.model import PackageRecord, PackageRouteRecord, check_package, check_type, check_version
-from holdfast.pages import EVERYTHING, Page, page_of, rows_wanted
+from holdfast.pages import EVERYTHING, Page, check_limit, page_of, rows_wanted
 from holdfast.store import Row, Transaction, load_queries
 from holdfast.store.blobs import put_blob, release_blob
 from holdfast.text import is_storable
@@ -56,7 +56,7 @@ class SqlPackageStore:
 
     def lock_package_route(self, workflow_type: str) -> PackageRouteRecord | None:
         check_type(workflow_type)
-        self._tx.lock(f"package route {workflow_type}")  # a row lock would not hold off the first route
+        self._tx.lock("package route " + workflow_type)  # a row lock would not hold off the first route
         return self.get_package_route(workflow_type)
 
     def delete_package_route(self, workflow_type: str) -> None:
@@ -69,8 +69,10 @@ class SqlPackageStore:
         return page_of(self._tx.fetch(_q["list_routes"], place), limit, _route, lambda row: row[0])
 
     def pinned_flows(self, workflow_type: str, content_hash: str, *, limit: int) -> list[UUID]:
+        check_limit(limit)
         version = _version(workflow_type, content_hash)
-        rows = self._tx.fetch(_q["pinned_flows"], version | {"limit": limit}) if _askable(version) else []
+        named = version | {"limit": min(limit, EVERYTHING)}
+        rows = self._tx.fetch(_q["pinned_flows"], named) if _askable(version) else []
         return [UUID(row[0]) for row in rows]
 
     def _one(self, query: str, params: dict[str, Any]) -> Row | None:
@@ -83,20 +85,21 @@ def _version(workflow_type: str, content_hash: str) -> dict[str, str]:
 
 def _askable(texts: dict[str, Any]) -> bool:
     """What the databases cannot hold is not there; asking PostgreSQL for it would end the transaction."""
-    return all(map(is_storable, texts.values()))
+    return all(isinstance(text, str) and is_storable(text) for text in texts.values())
 
 
 def _holder(workflow_type: str) -> str:
-    """Under what name a type holds its archives: the same one may be deployed under several types."""
-    return f"package {workflow_type}"
+    """Under what name a type holds its archives: the same one may be deployed under several types. (An f-string would
+    spell a member of ``class Type(str, Enum)`` by its name.)"""
+    return "package " + workflow_type
 
 
 def _package_place(after: str | None) -> dict[str, Any]:
     if after is None:
         return {"deployed_at": -EVERYTHING, "workflow_type": "", "content_hash": ""}
-    found = _PACKAGE_CURSOR.fullmatch(after)
-    if found is None or not is_storable(after):
-        raise ValueError(f"{after!r} is not a cursor of this list")
+    found = _PACKAGE_CURSOR.fullmatch(after) if _askable({"after": after}) else None
+    if found is None:
+        raise ValueError(f"{after!r:.80} is not a cursor of this list")
     return {"deployed_at": int(found[1]), "content_hash": found[2], "workflow_type": found[3]}
 
 
@@ -105,9 +108,11 @@ def _package_cursor(row: Row) -> str:
 
 
 def _route_place(after: str | None) -> str:
-    if after == "" or not is_storable(after or ""):
-        raise ValueError(f"{after!r} is not a cursor of this list")
-    return after or ""
+    if after is None:
+        return ""
+    if after == "" or not _askable({"after": after}):
+        raise ValueError(f"{after!r:.80} is not a cursor of this list")
+    return after
 
 
 def _package(row: Row) -> PackageRecord:

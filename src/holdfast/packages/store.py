@@ -62,7 +62,11 @@ class PackageStore(Protocol):
 
     def lock_package_route(self, workflow_type: str) -> PackageRouteRecord | None:
         """:meth:`get_package_route`, and until the transaction ends whoever else asks so for this type waits, also
-        while there is no route (PK-10)."""
+        while there is no route (PK-10).
+
+        Raises:
+            InvalidPackage: a malformed type.
+        """
         ...
 
     def delete_package_route(self, workflow_type: str) -> None:
@@ -78,5 +82,10 @@ class PackageStore(Protocol):
         ...
 
     def pinned_flows(self, workflow_type: str, content_hash: str, *, limit: int) -> list[UUID]:
-        """Up to ``limit`` flows that have not ended and are pinned to the version, by an index (PK-8)."""
+        """Up to ``limit`` flows that have not ended and are pinned to the version, by an index (PK-8). Whoever pins a
+        flow does so under :meth:`lock_package_route`, or an unload that is under way does not see it.
+
+        Raises:
+            ValueError: a negative limit.
+        """
         ...

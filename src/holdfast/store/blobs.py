@@ -52,9 +52,11 @@ def put_blob(tx: Transaction, body: bytes, *, holder: str = FOR_GOOD, mend: bool
 
 def release_blob(tx: Transaction, digest: str, holder: str) -> None:
     """Say that ``holder`` needs the body no more; with its last holder it is deleted."""
-    tx.fetch(_queries["lock_blob"], {"digest": digest})  # nobody takes hold of it while the holders are counted
-    tx.execute(_queries["release_blob"], {"digest": digest, "holder": holder})
-    tx.execute(_queries["drop_blob"], {"digest": digest})
+    named = {"digest": digest}
+    locked = tx.fetch(_queries["lock_blob"], named)  # nobody takes hold of it while the holders are counted
+    tx.execute(_queries["release_blob"], {**named, "holder": holder})
+    if locked or tx.fetch(_queries["lock_blob"], named):  # what was lost may have been put again just now
+        tx.execute(_queries["drop_blob"], named)
 
 
 def get_blob(tx: Transaction, digest: str) -> bytes:
@@ -95,15 +97,6 @@ def _put_all(tx: Transaction, query: str, rows: Sequence[Row]) -> None:
 def kept_for_good(tx: Transaction, digests: Iterable[str]) -> set[str]:
     """Those of the ``digests`` whose bodies are stored and never go away."""
     return {row[0] for row in tx.fetch(_queries["kept_for_good"], rows=[(digest,) for digest in digests])}
-
-
-def get_texts(tx: Transaction, digests: Iterable[str]) -> dict[str, str]:
-    """The texts that are stored under these digests, checked against them; what is absent is left out.
-
-    Raises:
-        BlobCorrupt: what is stored has another digest.
-    """
-    return {digest: body.decode() for digest, body in get_blobs(tx, digests).items()}
 
 
 def get_blobs(tx: Transaction, digests: Iterable[str]) -> dict[str, bytes]:

@@ -61,8 +61,14 @@ class Backend(Protocol):
     def hold(self, name: str) -> Callable[[], None] | None:
         """Have ``name`` for oneself until the returned release is called or this process dies; ``None``: it is taken.
 
+        A server also takes it back when the connection is cut, and the holder is not told: what is written under a
+        hold needs a fence of its own.
+
         Args:
             name: may be part of a file's name.
+
+        Raises:
+            StoreError: the database, or its folder, cannot be used.
         """
         ...
 

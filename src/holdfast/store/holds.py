@@ -1,7 +1,8 @@
 """Holds: names that one process at a time has, for as long as it lives and likes.
 
 A transaction's locks end with it; a hold goes on over many. It is the kernel's or the server's, so that it ends with
-its holder, however that dies, and a holder that is merely frozen keeps it.
+its holder, however that dies, and a holder that is merely frozen keeps it. Releasing one again does nothing: it may be
+somebody else's by then.
 """
 
 from __future__ import annotations
@@ -12,28 +13,36 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+_files: dict[object, int] = {}
+"""The open file of each hold of this process."""
+
 
 class NamedHolds:
     """The holds of a database that only this process can see."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: set[str] = set()
+        self._held: dict[str, object] = {}
 
     def take(self, name: str) -> Callable[[], None] | None:
         """Hold ``name``; gives its release, or ``None`` when somebody has it."""
+        hold = object()
         with self._lock:
-            if name in self._held:
+            if self._held.setdefault(name, hold) is not hold:
                 return None
-            self._held.add(name)
-        return lambda: self._held.discard(name)
+        return lambda: self._release(name, hold)
+
+    def _release(self, name: str, hold: object) -> None:
+        with self._lock:
+            if self._held.get(name) is hold:
+                del self._held[name]
 
 
 def take_file(path: Path) -> Callable[[], None] | None:
     """Hold the lock of the file ``path``; gives its release, or ``None`` when somebody has it.
 
     Raises:
-        OSError: the file cannot be made.
+        OSError: the file cannot be made or locked.
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -41,4 +50,25 @@ def take_file(path: Path) -> Callable[[], None] | None:
     except BlockingIOError:
         os.close(fd)
         return None
-    return lambda: os.close(fd)
+    except BaseException:
+        os.close(fd)
+        raise
+    hold = object()
+    _files[hold] = fd
+    return lambda: _release_file(hold)
+
+
+def _release_file(hold: object) -> None:
+    fd = _files.pop(hold, None)
+    if fd is not None:
+        fcntl.flock(fd, fcntl.LOCK_UN)  # closing would not do while a child, just forked, has the file open as well
+        os.close(fd)
+
+
+def _close_in_child() -> None:
+    """A forked child has its parent's files, and would keep the holds of a parent that died."""
+    while _files:
+        os.close(_files.popitem()[1])
+
+
+os.register_at_fork(after_in_child=_close_in_child)

@@ -46,7 +46,9 @@ _ONE_VIEW = psycopg.IsolationLevel.REPEATABLE_READ
 _FULL = (pg.DiskFull,)
 _NO_SERVER = ("08", "53", "57P")
 """Classes of SQLSTATE that say that the server, not the statement, is at fault."""
-_TAKE_HOLD = "SELECT pg_try_advisory_lock(hashtext('holdfast hold'), hashtext(%s))"
+_TAKE_HOLD = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+_STAY_IDLE = "SELECT set_config(name, '0', FALSE) FROM pg_settings WHERE name = 'idle_session_timeout'"
+"""Servers before version 14 have no such limit."""
 _json = msgspec.json.Encoder()
 
 
@@ -141,14 +143,24 @@ class PostgresBackend:
 
     def hold(self, name: str) -> Callable[[], None] | None:
         """A session's lock, on a connection of its own."""
-        try:
-            connection = self.connect()
-            if connection.execute(_TAKE_HOLD, [f"{self.schema} {name}"]).fetchone() == (True,):
-                return connection.close
-            connection.close()
-        except psycopg.Error as error:
-            raise translate(error) from error
-        return None
+        with contextlib.ExitStack() as unless_held:
+            try:
+                connection = unless_held.enter_context(contextlib.closing(self.connect()))
+                connection.execute(_STAY_IDLE)
+                taken = connection.execute(_TAKE_HOLD, [f"holdfast hold {self.schema} {name}"]).fetchone() == (True,)
+            except psycopg.Error as error:
+                raise translate(error) from error
+            if not taken:
+                return None
+            unless_held.pop_all()
+        return lambda: _end_hold(connection)
+
+
+def _end_hold(connection: psycopg.Connection[Any]) -> None:
+    """The server notices that a session was closed some time later; what is unlocked is free at once."""
+    with contextlib.suppress(psycopg.Error):  # cut, or released before
+        connection.execute("SELECT pg_advisory_unlock_all()")
+    connection.close()
 
 
 class PostgresTransaction:
@@ -161,6 +173,7 @@ class PostgresTransaction:
         self.signer = signer
         self.actor = actor
         self.open = True
+        self.doomed: Exception | None = None
         self._connection = connection
 
     def fetch(self, query: Query | str, params: Params = NONE, *, rows: Sequence[Row] | None = None) -> list[Row]:
@@ -174,6 +187,9 @@ class PostgresTransaction:
     def execute(self, query: Query | str, params: Params = NONE, *, rows: Sequence[Row] | None = None) -> int:
         cursor = self._execute(query, params, rows)
         return cursor.rowcount if cursor else 0
+
+    def doom(self, error: Exception) -> None:
+        self.doomed = self.doomed or error
 
     def lock(self, name: str) -> None:
         self.execute(
@@ -263,6 +279,8 @@ class PostgresExecutor:
             if unit.statement:
                 self._probe("before commit")
             unit.result = unit.work(tx)
+            if tx.doomed:
+                raise tx.doomed
         finally:
             tx.open = False
 

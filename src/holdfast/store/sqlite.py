@@ -108,6 +108,7 @@ class SqliteTransaction:
         self.signer = signer
         self.actor = "system"
         self.open = False
+        self.doomed: Exception | None = None
         self._connection = connection
 
     def fetch(self, query: Query | str, params: Params = NONE, *, rows: Sequence[Row] | None = None) -> list[Row]:
@@ -130,6 +131,9 @@ class SqliteTransaction:
             for _ in self._chunks(sql, params, rows):
                 pass
         return self._connection.total_changes - before
+
+    def doom(self, error: Exception) -> None:
+        self.doomed = self.doomed or error
 
     def lock(self, name: str) -> None:
         """Nothing to do: the writer's transaction excludes all others."""
@@ -259,11 +263,13 @@ class SqliteWriter:
     def _run(self, connection: sqlite3.Connection, unit: Unit) -> None:
         """Run one unit in a savepoint; raises only what ended the whole transaction."""
         tx = self._tx
-        tx.actor, tx.open = unit.actor, True
+        tx.actor, tx.open, tx.doomed = unit.actor, True, None
         unit.error = None
         connection.execute("SAVEPOINT unit")
         try:
             unit.result = unit.work(tx)
+            if tx.doomed:
+                raise tx.doomed
         except BaseException as error:
             if not connection.in_transaction:
                 raise
@@ -319,8 +325,9 @@ def sqlite_path(text: str) -> Path:
     if "\0" in text:
         raise StorePathUnusable(f"{text!r} holds a NUL character.")
     try:
-        return _checked(Path(text).expanduser().absolute())
-    except (OSError, RuntimeError) as error:  # too long a name; no home of that user
+        path = Path(text).expanduser().absolute()
+        return _checked(path.resolve() if path.is_symlink() else path)  # its lock files are beside the file itself
+    except (OSError, RuntimeError) as error:  # too long a name; no home of that user; a link to itself
         raise StorePathUnusable(f"{text} cannot be a path: {error}.") from error
 
 

@@ -58,6 +58,11 @@ class Transaction(Protocol):
         """Run for its effect; the number of rows it touched."""
         ...
 
+    def doom(self, error: Exception) -> None:
+        """Have the unit fail with ``error`` even if its code goes on: what was written so far must not be committed
+        without what could not be."""
+        ...
+
     def lock(self, name: str) -> None:
         """Hold the lock ``name`` until the transaction ends. SQLite has one writer at a time anyway."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from holdfast.testing.audit import exercise_audit_log
+from holdfast.testing.checkpoints import exercise_world
 from holdfast.testing.clock import VirtualClock
 from holdfast.testing.conformance import ConformanceFailure, Violation
 from holdfast.testing.councils import exercise_council_repository
@@ -27,4 +28,5 @@ __all__ = [
     "exercise_package_store",
     "exercise_plan_store",
     "exercise_stateful_service",
+    "exercise_world",
 ]

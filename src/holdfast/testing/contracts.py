@@ -14,8 +14,9 @@ from holdfast.flows import SqlFlowStore
 from holdfast.packages import PackagePorts
 from holdfast.plans import PlanPorts
 from holdfast.store import Store, Transaction, open_store
-from holdfast.testing import audit, councils, flows, packages, plans, worlds
+from holdfast.testing import audit, checkpoints, councils, flows, packages, plans, worlds
 from holdfast.testing.audit.mutants import MUTANTS as AUDIT_MUTANTS
+from holdfast.testing.checkpoints.mutants import MUTANTS as CHECKPOINT_MUTANTS
 from holdfast.testing.conformance import Check, Suite, clause_of, patience
 from holdfast.testing.councils.mutants import MUTANTS as COUNCIL_MUTANTS
 from holdfast.testing.flows.mutants import MUTANTS as FLOW_MUTANTS
@@ -24,6 +25,7 @@ from holdfast.testing.plans.mutants import MUTANTS as PLAN_MUTANTS
 from holdfast.testing.units import StoreUnits
 from holdfast.testing.worlds.directory import DirectorySubject, directory_subject
 from holdfast.testing.worlds.mutants import MUTANTS as WORLD_MUTANTS
+from holdfast.worlds import World
 from holdfast.worlds.directory import DirectoryWorld
 from holdfast.worlds.keyvalue import KeyValueWorld
 
@@ -107,4 +109,5 @@ CONTRACTS: tuple[Contract[Any], ...] = (
     Contract("CouncilRepositoryPort", councils.suite, SqlCouncilRepository, COUNCIL_MUTANTS, councils.open_councils),
     Contract("StatefulService: keys", worlds.suite, KeyValueWorld, WORLD_MUTANTS, worlds.key_value_subject),
     Contract("StatefulService: files", worlds.suite, DirectoryWorld, (), directory_of),
+    Contract("World", checkpoints.suite, World, CHECKPOINT_MUTANTS, checkpoints.open_world),
 )

@@ -24,7 +24,7 @@ from holdfast.worlds.model import (
     undo_delta,
 )
 from holdfast.worlds.notifier import StateChange, StateChangeNotifier
-from holdfast.worlds.service import Request, Response
+from holdfast.worlds.service import Request, Response, fence
 
 R = TypeVar("R")
 Plan = Callable[[Mapping[str, R]], Delta[R]]
@@ -110,7 +110,13 @@ class ResourceService(ABC, Generic[R]):
     def restore(self, account_id: str, region: str, view: StateView[R]) -> None:
         scope = check_scope(account_id, region)
         target = self._accepted(view).resources
-        self._mutate(scope, lambda present: diff(present, target))
+        check = fence.get()
+
+        def plan(present: Mapping[str, R]) -> Delta[R]:
+            check()
+            return diff(present, target)
+
+        self._mutate(scope, plan)
 
     def merge(
         self, account_id: str, region: str, view: StateView[R], *, policy: Policy = "keep", dry_run: bool = False

@@ -14,7 +14,7 @@ from holdfast.ids import parse_id, row_id, row_num
 from holdfast.pages import EVERYTHING, Page, page_of, parse_cursor, rows_wanted
 from holdfast.store import Row, Transaction, load_queries
 from holdfast.text import is_storable
-from holdfast.worlds.errors import CheckpointExists, CheckpointInUse
+from holdfast.worlds.errors import CheckpointExists, CheckpointInUse, InvalidScope
 from holdfast.worlds.model import Scope, check_name
 
 _q = load_queries("holdfast.worlds")
@@ -57,9 +57,9 @@ class Checkpoint:
     """What the services of a world were at one time.
 
     Attributes:
-        name: unique within the world, where one was given.
+        name: unique within the world, among those that are not superseded; ``None`` where none was given.
         run, position: the moment it is tied to, if any (:class:`Moment`).
-        superseded: its run was rewound behind it, so that a further rewind does not find it.
+        superseded: its run was rewound behind it, so that a further rewind does not find it, and its name is free.
         states: one a service and scope, in the order of their names.
     """
 
@@ -103,7 +103,7 @@ class SqlCheckpoints:
         run, position = check_moment(moment) if moment else (None, None)
         columns = {
             "world": check_name(world, "a world"),
-            "name": None if name is None else check_name(name, "a checkpoint"),
+            "name": None if name is None else check_checkpoint_name(name),
             "run": str(run) if run else None,
             "position": position,
             "at": self._tx.clock.micros(),
@@ -124,7 +124,7 @@ class SqlCheckpoints:
         return None if num is None else self._one("get_checkpoint", num=num)
 
     def find(self, world: str, name: str) -> Checkpoint | None:
-        """The world's checkpoint of that name, or ``None``."""
+        """The world's checkpoint of that name, or ``None``; a superseded one only where no other has it."""
         return self._one("find_checkpoint", world=world, name=name)
 
     def at(self, world: str, moment: Moment) -> Checkpoint | None:
@@ -196,12 +196,29 @@ class SqlCheckpoints:
 
         Raises:
             ValueError: a negative limit or a malformed cursor.
+            InvalidScope: what cannot be the name of a world.
         """
+        if world is not None:
+            check_name(world, "a world")
         (num,) = parse_cursor(after, 1, EVERYTHING)
         query = "list_checkpoints" if world is None else "list_world_checkpoints"
         rows = self._tx.fetch(_q[query], {"world": world, "num": num, "limit": rows_wanted(limit)})
         states = self._states([row[0] for row in rows])
         return page_of(rows, limit, lambda row: _checkpoint(row, states[row[0]]), lambda row: row[0])
+
+
+def check_checkpoint_name(name: str) -> str:
+    """``name`` itself.
+
+    Raises:
+        InvalidScope: it cannot be the name of a checkpoint.
+    """
+    check_name(name, "a checkpoint")
+    try:
+        parse_id(name)
+    except InvalidId:
+        return name
+    raise InvalidScope(f"{name!r} cannot be the name of a checkpoint: it is an id.", remedy="Choose another name.")
 
 
 def check_moment(moment: Moment) -> Moment:
@@ -236,13 +253,14 @@ def moment_of(flow: UUID | None, step: int | None, run: UUID | None, wave: int |
 
     Raises:
         InvalidInput: half a moment, or two.
+        InvalidId: no id of a run.
     """
     match (flow, step, run, wave):
         case (None, None, None, None):
             return None
-        case (UUID(), int(), None, None):
+        case (UUID() | str(), int(), None, None):
             return check_moment(Moment(flow, step))
-        case (None, None, UUID(), int()):
+        case (None, None, UUID() | str(), int()):
             return check_moment(Moment(run, wave))
     raise InvalidInput(
         "A checkpoint is tied to a flow and a step, or to a run and a wave, or to nothing.",

@@ -80,10 +80,15 @@ def _compared(before: Views, after: Views) -> Iterator[ServiceDiff]:
 
 def describe_change(change: Change[Any]) -> str:
     """One change in one line."""
-    line = f"{_SIGNS[change.kind]} {change.resource}"
+    line = f"{_SIGNS[change.kind]} {printable(change.resource)}"
     if change.kind is not ChangeKind.UPDATED:
         return line
     return f"{line} {', '.join(_differences(change.before, change.after))}"
+
+
+def printable(text: str) -> str:
+    """``text`` on one line, with nothing in it that a terminal would obey: a name cannot pass for another line."""
+    return "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode() for ch in text)
 
 
 def _differences(before: Any, after: Any) -> Iterable[str]:
@@ -104,5 +109,5 @@ def _field(name: str, record: dict[str, Any]) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, str) and _DIGEST.fullmatch(value):
         return value[:8]
-    text = value if isinstance(value, str) else codec.encode(value)
+    text = printable(value) if isinstance(value, str) else codec.encode(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

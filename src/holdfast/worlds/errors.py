@@ -162,6 +162,19 @@ class RestorePending(Conflict):
         self.world = world
 
 
+class RestoreStuck(StateViewError, Conflict):
+    """A restore that has begun cannot be carried out: what it needs is gone, or no service takes it (WO-10)."""
+
+    code = "restore_stuck"
+    remedy = (
+        "Mend what it names; or give the restore up, which leaves the world as it is: `holdfast world abandon`, "
+        "or holdfast.worlds.restoring.abandon_restore(store, world)."
+    )
+
+    def __init__(self, world: str, checkpoint: str, fault: str) -> None:
+        super().__init__(f"The restore of the world {world} to {checkpoint} cannot go on: {fault}")
+
+
 class RestoreLost(Conflict):
     """Another process has taken this restore over, and carries it out (WO-10)."""
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 
 from holdfast import codec
 from holdfast.store import Transaction
-from holdfast.store.blobs import get_texts, kept_for_good, put_texts, text_digest
+from holdfast.store.blobs import get_blobs, kept_for_good, put_texts, text_digest
 from holdfast.worlds.errors import InvalidView, MissingBlob
 from holdfast.worlds.model import StateView
 from holdfast.worlds.service import StatefulService
@@ -28,6 +28,8 @@ BATCH_BYTES = 4 * 1024 * 1024
 """What one transaction stores of a large view, in bytes."""
 _FANOUT_BITS = 4
 _MAX_ROOTS = 32
+_MAX_DEPTH = 16
+"""No view has more levels: above them no name makes a cut, as :func:`_height` goes no higher."""
 _unlimited = 1 << 40
 
 
@@ -47,7 +49,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     version: int
     not_captured: tuple[str, ...]
     resources: int
-    depth: int
+    depth: Annotated[int, msgspec.Meta(ge=0, le=_MAX_DEPTH)]
     roots: tuple[str, ...]
 
 
@@ -142,29 +144,41 @@ def get_view(tx: Transaction, digest: str, service: StatefulService[R]) -> State
     manifest = _manifest(tx, digest, service.service_name)
     digests: Iterable[str] = manifest.roots
     for _ in range(manifest.depth):
-        digests = [child for node in _texts(tx, digests) for child in codec.decode(node, list[str])]
-    leaves = (leaf[1:-1] for leaf in _texts(tx, digests))
+        nodes = (_read_as(list[str], body, service.service_name) for body in _bodies(tx, digests))
+        digests = [child for node in nodes for child in node]
+    leaves = (leaf[1:-1] for leaf in _bodies(tx, digests))
     head = {"not_captured": manifest.not_captured, "service": manifest.service, "version": manifest.version}
-    return service.decode(f'{codec.encode(head)[:-1]},"resources":{{{",".join(leaves)}}}}}')
+    view = service.decode(codec.encode(head)[:-1].encode() + b',"resources":{' + b",".join(leaves) + b"}}")
+    if len(view.resources) != manifest.resources:
+        fault = f"its parts hold {len(view.resources)} resources, its manifest tells of {manifest.resources}"
+        raise InvalidView(view.service, "$.resources", fault)
+    return view
 
 
 def _manifest(tx: Transaction, digest: str, service: str) -> Manifest:
-    (text,) = _texts(tx, [digest])
-    try:
-        found = msgspec.json.decode(text, type=Manifest)
-    except msgspec.DecodeError as error:
-        raise InvalidView(service, "$", f"the blob {digest} is no manifest of a view ({error})") from error
+    (body,) = _bodies(tx, [digest])
+    found = _read_as(Manifest, body, service)
     if found.format != FORMAT:
         raise InvalidView(service, "$", f"it is stored in the format {found.format}, this Holdfast reads {FORMAT}")
     return found
 
 
-def _texts(tx: Transaction, digests: Iterable[str]) -> list[str]:
+def _read_as(kind: type[T], body: bytes, service: str) -> T:
+    """Raises:
+    InvalidView: the blob is nothing of that kind.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise InvalidView(service, "$", f"a blob of it is no part of a view ({error})") from error
+
+
+def _bodies(tx: Transaction, digests: Iterable[str]) -> list[bytes]:
     """Raises:
     MissingBlob: some are not stored.
     """
     wanted = list(digests)
-    found = get_texts(tx, wanted)
+    found = get_blobs(tx, wanted)
     if missing := set(wanted) - found.keys():
         raise MissingBlob(missing)
     return [found[digest] for digest in wanted]

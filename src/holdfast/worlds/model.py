@@ -227,6 +227,17 @@ def check_name(name: object, what: str) -> str:
     return name
 
 
+def to_scope(pair: object) -> Scope:
+    """The scope that a pair of names is.
+
+    Raises:
+        InvalidScope: it is none.
+    """
+    if not isinstance(pair, tuple | list) or len(pair) != len(Scope._fields):
+        raise InvalidScope(f"{pair!r} is no scope.", remedy="Give a pair: (account, region).")
+    return check_scope(*pair)
+
+
 def check_scope(account_id: str, region: str) -> Scope:
     """Raises:
     InvalidScope: one of them cannot be a name.

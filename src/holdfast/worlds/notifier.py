@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -23,7 +24,8 @@ class StateChange(Generic[R]):
         scope: account and region.
         service: name of the service.
         revision: counts the changes of this scope, upwards; what other processes did may count as one.
-        delta: what changed; empty when somebody merely asked for a notification (WO-6).
+        delta: what changed; empty when somebody merely asked for a notification (WO-6), and when other processes
+            changed so much that nobody can tell any more what.
         view: gives the state of just that revision, computed when called.
     """
 
@@ -42,11 +44,15 @@ class StateChangeNotifier(Generic[R]):
 
     So no listener is ever called while the service's lock is held by its caller, and one that fails or is slow harms
     neither the service nor other listeners (WO-5). Safe to use from any thread, a listener's included.
+
+    A change waits in memory until the slowest listener was told. A listener's thread ends with its subscription, or
+    once the notifier is gone.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._subscriptions: list[_Subscription[R]] = []
+        weakref.finalize(self, _end_all, self._subscriptions).atexit = False
 
     def subscribe(self, listener: Listener[R]) -> Callable[[], None]:
         """Have ``listener`` called with each change from now on; returns the unsubscribe."""
@@ -74,6 +80,11 @@ class StateChangeNotifier(Generic[R]):
         with self._lock:
             marks = [subscription.mark() for subscription in self._subscriptions]
         return all(mark.wait(timeout) for mark in marks)
+
+
+def _end_all(subscriptions: list[_Subscription[R]]) -> None:
+    for subscription in subscriptions:
+        subscription.end()
 
 
 class _Subscription(Generic[R]):

@@ -8,7 +8,7 @@ from uuid import UUID
 from holdfast.ids import parse_id
 from holdfast.store import Transaction, load_queries
 from holdfast.worlds.checkpoints import SqlCheckpoints
-from holdfast.worlds.errors import WorldShared
+from holdfast.worlds.errors import RestorePending, WorldShared
 from holdfast.worlds.model import Scope, check_scope
 
 _q = load_queries("holdfast.worlds")
@@ -19,11 +19,14 @@ def claim_scope(tx: Transaction, world: str, scope: Scope, run: UUID) -> bool:
 
     Raises:
         WorldShared: it belongs to another run.
+        RestorePending: a restore has begun, which may yet change what is there.
     """
     account_id, region = check_scope(*scope)
     owner = parse_id(run)
     checkpoints = SqlCheckpoints(tx)
     checkpoints.lock(world)
+    if checkpoints.standing(world).restoring:
+        raise RestorePending(world)
     checkpoints.add_scopes(world, {scope})
     named = {"world": world, "account": account_id, "region": region}
     if tx.execute(_q["claim_scope"], {**named, "run": str(owner), "at": tx.clock.micros()}):

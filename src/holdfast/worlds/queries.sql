@@ -27,6 +27,7 @@ SELECT {checkpoint} FROM world_checkpoints c WHERE c.num = :num
 
 -- name: find_checkpoint
 SELECT {checkpoint} FROM world_checkpoints c WHERE c.world = :world AND c.name = :name
+ORDER BY c.superseded, c.num DESC LIMIT 1
 
 -- name: checkpoint_at
 SELECT {checkpoint} FROM world_checkpoints c
@@ -72,6 +73,9 @@ UPDATE world_restores SET token = :token WHERE world = :world
 
 -- name: keep_before
 UPDATE world_restores SET before = :before WHERE world = :world AND token = :token
+
+-- name: abandon_restore
+DELETE FROM world_restores WHERE world = :world
 
 -- name: end_restore
 DELETE FROM world_restores WHERE world = :world AND token = :token

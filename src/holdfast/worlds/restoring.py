@@ -7,7 +7,9 @@ functions here are the transactions of that; :class:`holdfast.worlds.world.World
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -15,15 +17,21 @@ from uuid import UUID
 
 from holdfast.audit import SqlAuditLog
 from holdfast.clock import to_datetime
-from holdfast.ids import new_id, row_id, row_num
-from holdfast.store import Transaction, load_queries
+from holdfast.ids import new_id, parse_id, row_id, row_num
+from holdfast.store import Store, Transaction, load_queries
 from holdfast.worlds.checkpoints import Checkpoint, SqlCheckpoints, State
 from holdfast.worlds.errors import CheckpointNotFound, RestoreLost, RestorePending
+from holdfast.worlds.model import check_name
 from holdfast.worlds.ownership import check_owner
+from holdfast.worlds.service import fence
 
 _q = load_queries("holdfast.worlds")
-RESTORED = "world.restored"
-"""The act in the audit chain."""
+RESTORED, ABANDONED = "world.restored", "world.restore_abandoned"
+"""The acts in the audit chain."""
+PATIENCE_SECONDS = 30.0
+_FIRST_POLL_SECONDS = 0.02
+_LAST_POLL_SECONDS = 0.5
+"""On PostgreSQL every look opens a connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +98,22 @@ def begin_restore(
         RestorePending: another one has not ended.
         WorldShared: one of its scopes belongs to another run (WO-13).
         CheckpointNotFound: it was deleted meanwhile.
+        InvalidId: no id of a run.
     """
+    owner = None if run is None else parse_id(run)
     checkpoints = SqlCheckpoints(tx)
     checkpoints.lock(target.world)
     if pending_restore(tx, target.world):
         raise RestorePending(target.world)
     if checkpoints.get(target.id) is None:
         raise CheckpointNotFound(target.world, str(target.id))
-    check_owner(tx, target.world, {state.scope for state in target.states}, run)
+    check_owner(tx, target.world, {state.scope for state in target.states}, owner)
     kept = None if before is None else checkpoints.insert(target.world, before)
     columns = {
         "world": target.world,
         "checkpoint": row_num(target.id),
         "before": row_num(kept.id) if kept else None,
-        "run": str(run) if run else None,
+        "run": str(owner) if owner else None,
         "actor": tx.actor,
         "token": str(new_id()),
         "at": tx.clock.micros(),
@@ -145,6 +155,24 @@ def check_still_ours(tx: Transaction, pending: Pending) -> None:
         raise RestoreLost(pending.world)
 
 
+@contextmanager
+def fenced(store: Store, pending: Pending) -> Iterator[Callable[[], None]]:
+    """Have services ask, under their own locks, whether the restore is still this process's: a server that cuts its
+    connection takes its hold back and does not tell. Gives what they ask, which raises :class:`RestoreLost`.
+
+    No connection to a store in memory is cut, and there services could not ask from within their units.
+    """
+
+    def check() -> None:
+        store.read(lambda tx: check_still_ours(tx, pending))
+
+    asked = fence.set((lambda: None) if store.backend.local else check)
+    try:
+        yield check
+    finally:
+        fence.reset(asked)
+
+
 def end_restore(tx: Transaction, pending: Pending, target: Checkpoint) -> Restored:
     """Write that the restore is done: its intent goes, its audit row comes.
 
@@ -167,6 +195,58 @@ def end_restore(tx: Transaction, pending: Pending, target: Checkpoint) -> Restor
     }
     SqlAuditLog(tx).append(RESTORED, pending.world, detail)
     return Restored(target, before)
+
+
+def abandon_restore(
+    store: Store, world: str, *, actor: str = "system", patience: float = PATIENCE_SECONDS
+) -> Pending | None:
+    """Give up a restore that cannot be carried out; ``None`` when there is none.
+
+    The world stays as it is: services that were restored already stay so. What it was before, if its restore had got
+    that far, is the checkpoint :attr:`Pending.before`.
+
+    Args:
+        world: its name.
+        actor: who asks, for the audit chain.
+        patience: seconds to wait for a process that is carrying it out.
+
+    Raises:
+        InvalidScope: what cannot be the name of a world.
+        RestorePending: another process is carrying it out, for longer than ``patience``.
+    """
+
+    def abandon(tx: Transaction) -> Pending | None:
+        SqlCheckpoints(tx).lock(world)
+        pending = pending_restore(tx, world)
+        if pending:
+            tx.execute(_q["abandon_restore"], {"world": world})
+            kept = {"checkpoint": str(pending.checkpoint), "before": str(pending.before) if pending.before else None}
+            SqlAuditLog(tx).append(ABANDONED, world, kept | {"run": str(pending.run) if pending.run else None})
+        return pending
+
+    with holding(store, check_name(world, "a world"), patience):
+        return store.run(abandon, actor=actor)
+
+
+@contextmanager
+def holding(store: Store, world: str, patience: float) -> Iterator[None]:
+    """Keep all others from carrying out restores of a world during the block.
+
+    Raises:
+        RestorePending: another one is at it, for longer than ``patience`` seconds.
+    """
+    deadline = store.clock.monotonic() + patience
+    pause = _FIRST_POLL_SECONDS
+    while (release := store.backend.hold(f"world-{world}")) is None:
+        left = deadline - store.clock.monotonic()
+        if left <= 0:
+            raise RestorePending(world)
+        time.sleep(min(pause, left))
+        pause = min(2 * pause, _LAST_POLL_SECONDS)
+    try:
+        yield
+    finally:
+        release()
 
 
 def _present(tx: Transaction, world: str) -> Pending:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -10,6 +11,9 @@ from holdfast.worlds.model import MergeReport, Policy, StateView
 from holdfast.worlds.notifier import StateChangeNotifier
 
 R = TypeVar("R")
+fence: ContextVar[Callable[[], None]] = ContextVar("fence", default=lambda: None)
+"""What a service's restore calls once nobody else can change the scope, before it does: it raises where the restore is
+another process's by now. A service that does not call it can be restored late by a process that was cut off."""
 
 
 @dataclass(frozen=True, slots=True)

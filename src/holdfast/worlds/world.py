@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 from uuid import UUID
 
 from holdfast.errors import InvalidInput
+from holdfast.ids import parse_id
 from holdfast.pages import Page
 from holdfast.store import Store, Transaction
+from holdfast.store.blobs import BlobCorrupt
 from holdfast.worlds import ownership, restoring
 from holdfast.worlds.captures import Capture, keep_views, take_views
 from holdfast.worlds.checkpoints import (
@@ -18,19 +19,26 @@ from holdfast.worlds.checkpoints import (
     Moment,
     Reference,
     SqlCheckpoints,
+    check_checkpoint_name,
     find_checkpoint,
     moment_of,
 )
 from holdfast.worlds.comparing import Part, Views, WorldDiff, compare
-from holdfast.worlds.errors import CheckpointNotFound, InvalidScope, RestorePending, ScopeInUse, UnknownService
+from holdfast.worlds.errors import (
+    CheckpointNotFound,
+    InvalidScope,
+    RestorePending,
+    RestoreStuck,
+    ScopeInUse,
+    StateViewError,
+    UnknownService,
+)
 from holdfast.worlds.manifests import get_view
-from holdfast.worlds.model import Scope, StateView, check_name, check_scope
-from holdfast.worlds.restoring import Pending, Restored
+from holdfast.worlds.model import Scope, StateView, check_name, to_scope
+from holdfast.worlds.restoring import PATIENCE_SECONDS, Pending, Restored
 from holdfast.worlds.service import StatefulService, ViewChecker
 
 T = TypeVar("T")
-PATIENCE_SECONDS = 30.0
-_POLL_SECONDS = 0.02
 _TRIES = 5
 
 
@@ -52,6 +60,7 @@ class World:
         InvalidInput: two services of one name.
         RestorePending: another process is restoring the world, for longer than ``patience``.
         UnknownService: an interrupted restore concerns a service that is not among these.
+        RestoreStuck: an interrupted restore cannot be carried out; nothing has changed.
     """
 
     def __init__(
@@ -72,7 +81,7 @@ class World:
                     remedy="Give each service of a world a name of its own.",
                 )
             self.services[service.service_name] = service
-        self._scopes = {check_scope(*scope) for scope in scopes}
+        self._scopes = {to_scope(scope) for scope in scopes}
         self._store = store
         self._patience = patience
         self.recover()
@@ -81,7 +90,7 @@ class World:
         """Carry out an interrupted restore; ``None`` when there is none. Whatever is asked of a world does so first.
 
         Raises:
-            RestorePending, UnknownService: as for the class.
+            RestorePending, UnknownService, RestoreStuck: as for the class.
         """
         if self._store.read(lambda tx: restoring.pending_restore(tx, self.name)) is None:
             return None
@@ -125,7 +134,7 @@ class World:
         """Keep what the world is now (WO-10). Costs what changed since the last checkpoint.
 
         Args:
-            name: unique within the world.
+            name: unique within the world; that of a superseded checkpoint is free again.
             scopes: those in use by default.
             flow, step: tie it to a step of a flow: its place in the flow's history.
             run, wave: tie it to the end of a council run's wave.
@@ -133,11 +142,11 @@ class World:
         Raises:
             CheckpointExists: the name is taken.
             InvalidScope: a name that cannot be one, or no scopes.
-            InvalidInput: half a moment, or two.
+            InvalidInput: half a moment, or two; no id of a run.
             RestorePending: the world is being restored.
         """
         if name is not None:
-            check_name(name, "a checkpoint")
+            check_checkpoint_name(name)
         moment = moment_of(flow, step, run, wave)
 
         for _ in range(_TRIES):
@@ -212,11 +221,9 @@ class World:
         """
         found = self.find(checkpoint)
         services = {state.service: self._service(state.service) for state in found.states}
-
-        def load(tx: Transaction) -> dict[Part, StateView[Any]]:
-            return {(s.service, s.scope): get_view(tx, s.manifest, services[s.service]) for s in found.states}
-
-        return self._store.read(load)
+        return self._store.read(
+            lambda tx: {(s.service, s.scope): get_view(tx, s.manifest, services[s.service]) for s in found.states}
+        )
 
     def diff(self, before: Reference, after: Reference | None = None) -> WorldDiff:
         """What leads from one checkpoint to another, or (by default) to the present state (WO-9).
@@ -272,7 +279,7 @@ class World:
 
         Args:
             source: what to copy.
-            copy: where to; nobody's and empty.
+            copy: where to; nobody's and empty, and not the source.
             run: whose the copy becomes.
             checkpoint: copy what the source was then, rather than what it is.
             actor: who asks, for the audit chain.
@@ -283,26 +290,32 @@ class World:
         Raises:
             WorldShared: ``copy`` belongs to another run.
             ScopeInUse: ``copy`` is not empty.
+            InvalidScope: ``copy`` is the source itself, or the checkpoint holds nothing of the source.
             CheckpointNotFound, UnknownService, MissingBlob, RestorePending: as :meth:`restore`.
         """
-        origin, place = check_scope(*source), check_scope(*copy)
+        origin, place, owner = to_scope(source), to_scope(copy), parse_id(run)
+        if origin == place:
+            raise InvalidScope("A scope cannot be its own copy.", remedy="Name another scope for the copy.")
         with self._hold():
             self._carry_out_pending()
             there = take_views(self.services, self._parts([place]))
             if any(view.resources for view in there.values()):
-                if self.owner(place) == run:
+                if self.owner(place) == owner:
                     return None
                 raise ScopeInUse(ownership.describe_scope(self.name, place))
             parts = self._parts([origin])
             found = take_views(self.services, parts) if checkpoint is None else self.views(checkpoint)
             views = {(service, place): found[service, scope] for service, scope in parts if (service, scope) in found}
+            if not views:
+                where = ownership.describe_scope(self.name, origin)
+                raise InvalidScope(f"The checkpoint holds nothing of {where}.", remedy="Name a scope that it holds.")
             self.check(views)
             before, states = keep_views(self._store, there), keep_views(self._store, views)
 
             def begin(tx: Transaction) -> tuple[Pending, Checkpoint]:
-                ownership.claim_scope(tx, self.name, place, run)
+                ownership.claim_scope(tx, self.name, place, owner)
                 target = SqlCheckpoints(tx).insert(self.name, states)
-                return restoring.begin_restore(tx, target, run=run, before=before), target
+                return restoring.begin_restore(tx, target, run=owner, before=before), target
 
             pending, target = self._store.run(begin, actor=actor)
             return self._carry_out(pending, target, views)
@@ -312,16 +325,20 @@ class World:
 
         Raises:
             WorldShared: it belongs to another run.
+            RestorePending, UnknownService, RestoreStuck: as for the class.
         """
-        return self._store.run(lambda tx: ownership.claim_scope(tx, self.name, Scope(*scope), run))
+        claimed = to_scope(scope)
+        self.recover()
+        return self._store.run(lambda tx: ownership.claim_scope(tx, self.name, claimed, run))
 
     def release_scope(self, scope: Scope | tuple[str, str], run: UUID) -> bool:
         """Make a scope nobody's; false when it was not the run's."""
-        return self._store.run(lambda tx: ownership.release_scope(tx, self.name, Scope(*scope), run))
+        released = to_scope(scope)
+        return self._store.run(lambda tx: ownership.release_scope(tx, self.name, released, run))
 
     def owner(self, scope: Scope | tuple[str, str]) -> UUID | None:
         """The run that owns a scope, if any."""
-        return self._read(SqlCheckpoints.scopes).get(check_scope(*scope))
+        return self._read(SqlCheckpoints.scopes).get(to_scope(scope))
 
     def _read(self, ask: Callable[[SqlCheckpoints, str], T]) -> T:
         return self._store.read(lambda tx: ask(SqlCheckpoints(tx), self.name))
@@ -332,7 +349,7 @@ class World:
         return self.services[name]
 
     def _parts(self, scopes: Iterable[Scope | tuple[str, str]] | None) -> list[Part]:
-        chosen = self.scopes() if scopes is None else sorted({check_scope(*scope) for scope in scopes})
+        chosen = self.scopes() if scopes is None else sorted({to_scope(scope) for scope in scopes})
         if not chosen:
             raise InvalidScope(
                 f"The world {self.name} has no scopes yet.", remedy="Name the account and region that it uses."
@@ -362,31 +379,22 @@ class World:
         if pending is None:
             return None
         target = self.find(pending.checkpoint)
-        return self._carry_out(pending, target, self.views(target))
+        try:
+            views = self.views(target)
+            self.check(views)  # who began it may not have had the services to ask
+        except (StateViewError, BlobCorrupt) as error:
+            raise RestoreStuck(self.name, str(target.id), error.message) from error
+        return self._carry_out(pending, target, views)
 
     def _carry_out(self, pending: Pending, target: Checkpoint, views: Views) -> Restored:
         if pending.before is None:
             states = keep_views(self._store, take_views(self.services, views))
             pending = self._store.run(lambda tx: restoring.keep_before(tx, pending, states))
-        for (service, scope), view in views.items():
-            self._store.read(lambda tx: restoring.check_still_ours(tx, pending))
-            self._service(service).restore(*scope, view)
+        with restoring.fenced(self._store, pending) as check:
+            for (service, scope), view in views.items():
+                check()
+                self._service(service).restore(*scope, view)
         return self._store.run(lambda tx: restoring.end_restore(tx, pending, target), actor=pending.actor)
 
-    @contextmanager
-    def _hold(self) -> Iterator[None]:
-        """Keep all other processes from restoring this world.
-
-        Raises:
-            RestorePending: one is at it, for longer than ``patience``.
-        """
-        clock = self._store.clock
-        deadline = clock.monotonic() + self._patience
-        while (release := self._store.backend.hold(f"world-{self.name}")) is None:
-            if clock.monotonic() >= deadline:
-                raise RestorePending(self.name)
-            time.sleep(_POLL_SECONDS)
-        try:
-            yield
-        finally:
-            release()
+    def _hold(self) -> AbstractContextManager[None]:
+        return restoring.holding(self._store, self.name, self._patience)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any, TypeVar, cast
 
@@ -124,15 +124,3 @@ def reference_hash(row: StoredRow, detail: Any) -> str:
     seq, at, actor, act, subject = row[:5]
     record = {"act": act, "actor": actor, "at": at, "detail": detail, "seq": seq, "subject": subject}
     return sha256(bytes.fromhex(row[6] or GENESIS) + rfc8785.dumps(record)).hexdigest()
-
-
-def caught(call: Callable[[AuditPorts], R]) -> Callable[[AuditPorts], Exception | R]:
-    """A unit that survives what ``call`` raises and returns it, so that whatever it had written is committed."""
-
-    def unit(ports: AuditPorts) -> Exception | R:
-        try:
-            return call(ports)
-        except Exception as error:
-            return error
-
-    return unit

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from holdfast.councils import RunStatus
 from holdfast.councils.errors import RunHeld
+from holdfast.flows.errors import LeaseLost
 from holdfast.testing.conformance import expect, expect_equal
 from holdfast.testing.councils.leases import CouncilPorts
 from holdfast.testing.councils.samples import (
@@ -25,6 +26,7 @@ from holdfast.testing.councils.samples import (
     planning,
     present,
     rewind,
+    rewinding,
     suite,
 )
 
@@ -119,6 +121,23 @@ def who_lost_a_lease_changes_nothing(units: Councils) -> None:
             expect_equal(present(units, run_id).graph, diamond(output=epoch), "the graph of its holder")
     expect_equal(move(units, marked.id, RunStatus.COMPLETED, holder).status, RunStatus.COMPLETED, "by its holder")
     expect_equal(move(units, rewound.id, RunStatus.CANCELLED).status, RunStatus.CANCELLED, "by a person")
+
+
+@suite.check
+def the_dead_take_nothing_up(units: Councils) -> None:
+    """CO-7: a worker whose lease is over takes no run up, and changes none of those it had that are not marked yet:
+    LeaseLost, nothing is written."""
+    epoch = begin_lease(units)
+    runs = [add_run(units, epoch=epoch, graph=diamond()), add_run(units, status=RunStatus.INTERRUPTED)]
+    end_lease(units, epoch)
+    held, free = (run.id for run in runs)
+    for over in (epoch, _UNHEARD_OF):
+        units.run(caught(LeaseLost, "taking a run up", moving(free, RunStatus.RUNNING, over)))
+        units.run(caught(LeaseLost, "rewinding", rewinding(held, 0, over)))
+    units.run(caught(LeaseLost, "completing", moving(held, RunStatus.COMPLETED, epoch)))
+    units.run(caught(LeaseLost, "changing a graph", planning(held, diamond(output=1), epoch)))
+    expect_equal([present(units, run.id) for run in runs], runs, "the runs")
+    expect_equal([live(units, run.id) for run in runs], [[], []], "their events")
 
 
 @suite.check

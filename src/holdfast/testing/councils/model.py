@@ -27,6 +27,7 @@ from holdfast.councils import (
 )
 from holdfast.councils.errors import InvalidEvent, InvalidRun, InvalidWave, RunExists, RunHeld, RunNotFound, StuckGraph
 from holdfast.errors import IllegalTransition, NotSerialisable
+from holdfast.flows.errors import LeaseLost
 from holdfast.pages import Page
 from holdfast.testing.councils.leases import CouncilPorts
 from holdfast.text import check_text
@@ -92,7 +93,7 @@ class CouncilModel:
         run = self._present(run_id)
         if run.status not in _MOVES or (status != run.status and status not in _MOVES[run.status]):
             raise IllegalTransition("A council run", run.status, status)
-        _check_holder(run, epoch)
+        self._check_holder(run, epoch)
         if status == run.status:
             return run
         if status == "completed" and run.graph is not None and run.graph.is_stuck:
@@ -101,12 +102,12 @@ class CouncilModel:
 
     def update_graph(self, run_id: UUID, graph: TaskGraph, *, epoch: int | None = None) -> None:
         _check_graph(graph)
-        _check_holder(self._present(run_id), epoch)
+        self._check_holder(self._present(run_id), epoch)
         self._change(run_id, graph=deepcopy(graph))
 
     def append_event(self, run_id: UUID, kind: str, payload: Any, *, wave_index: int | None = None) -> CouncilRunEvent:
         _check_wave(wave_index)
-        if not (isinstance(kind, str) and kind):
+        if type(kind) is not str or not kind:
             raise InvalidEvent(f"{kind!r} is no kind")
         check_text(kind, "kind")
         recorded = _plain(payload)
@@ -159,6 +160,7 @@ class CouncilModel:
     ) -> CouncilRunEvent:
         _check_wave(wave_index)
         self._present(run_id)
+        self._check_lease(epoch)
         waves = [event.wave_index for event in self._tables.events[run_id] if not event.superseded]
         reached = max((wave for wave in waves if wave is not None), default=None)
         floor, count = -1 if wave_index is None else wave_index, 0
@@ -192,6 +194,16 @@ class CouncilModel:
             raise ValueError("a negative number of days")
         now = self._now()
         return lambda moment: (now - moment) / timedelta(days=1) > retain_days
+
+    def _check_holder(self, run: CouncilRun, epoch: int | None) -> None:
+        if epoch is not None and run.status == "running" and run.epoch != epoch:
+            raise RunHeld(run.id, run.epoch)
+        self._check_lease(epoch)
+
+    def _check_lease(self, epoch: int | None) -> None:
+        _check_epoch(epoch)
+        if epoch is not None and not self._tables.leases.get(epoch):
+            raise LeaseLost(epoch)
 
     def _change(self, run_id: UUID, **change: Any) -> CouncilRun:
         changed = replace(self._tables.runs[run_id], **change, updated_at=self._now())
@@ -235,9 +247,9 @@ class ModelUnits:
 
 
 def _check_run(run: CouncilRun) -> None:
-    typed = isinstance(run.id, UUID) and isinstance(run.goal, str) and isinstance(run.hitl_mode, HitlMode)
-    if not (typed and isinstance(run.status, RunStatus)):
-        raise InvalidRun("a field of another type")
+    kinds = (type(run.id), type(run.goal), type(run.status), type(run.hitl_mode))
+    if kinds != (UUID, str, RunStatus, HitlMode):
+        raise InvalidRun(f"fields of the types {kinds}")
     for moment in (run.created_at, run.updated_at):
         to_micros(moment)
     _check_epoch(run.epoch)
@@ -245,14 +257,8 @@ def _check_run(run: CouncilRun) -> None:
 
 
 def _check_epoch(epoch: int | None) -> None:
-    if epoch is not None and not (isinstance(epoch, int) and 0 <= epoch < 2**62):
+    if epoch is not None and (type(epoch) is not int or not 0 <= epoch < 2**62):
         raise InvalidRun(f"{epoch!r} is no epoch")
-
-
-def _check_holder(run: CouncilRun, epoch: int | None) -> None:
-    _check_epoch(epoch)
-    if epoch is not None and run.status == "running" and run.epoch != epoch:
-        raise RunHeld(run.id, run.epoch)
 
 
 def _status(status: RunStatus) -> RunStatus:

@@ -44,7 +44,7 @@ from holdfast.testing.councils.samples import (
 from holdfast.testing.flows.samples import LONG_AGO, ODD_VALUES, deep
 
 _THREADS = 4
-_NAIVE = datetime(2024, 1, 1)  # noqa: DTZ001 (it names no instant)
+_NAIVE = datetime(2024, 1, 1)
 _TOO_EARLY = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))
 """In UTC there is no such year."""
 _MOVES = {

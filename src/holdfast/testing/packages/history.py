@@ -23,6 +23,8 @@ from holdfast.testing.packages.verbs import (
 _DEPLOYERS = 4
 _DEPLOYS = 5
 _ACTS = 40
+_MANY = 120
+"""More rows than anybody reads at once."""
 _NOWHERE_BACK = caught(NothingToRollBack, "a roll-back past the first version", rolling_back("sample"))
 
 
@@ -183,6 +185,14 @@ def ledger_ignores_other_rows(units: Packages) -> None:
     _deploy(units, "12")
     units.run(lambda ports: ports.audit.append("schedule.paused", "sample", {"to": HASHES[9]}))
     delete(units, "sample", HASHES[9])
+    _roll_back(units, "1")
+
+
+@suite.check
+def rollback_reads_a_long_ledger(units: Packages) -> None:
+    """PK-10: rollback goes back however many acts ago the version changed."""
+    _deploy(units, "1")
+    units.run(lambda ports: [ports.deploy(make(archive=b"2")) for _ in range(_MANY)])
     _roll_back(units, "1")
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from holdfast.packages import PackagePorts
 from holdfast.pages import Page
 from holdfast.testing.conformance import expect, expect_equal, expect_raises
+from holdfast.testing.flows.samples import LONG_AGO, PageOf, all_pages
 from holdfast.testing.packages.samples import (
     HASHES,
-    LONG_AGO,
     TYPES,
     Packages,
-    PageOf,
-    all_pages,
     expect_pages,
     make,
     package_pages,
@@ -29,8 +28,21 @@ from holdfast.testing.packages.samples import (
     version,
 )
 
-_MALFORMED_PACKAGE_CURSORS = ("", "x", "1.", ".1", "1.2.3", "--1.-", "1;DROP TABLE packages", "9" * 40, "\0", "\ud800")
-_MALFORMED_ROUTE_CURSORS = ("", "\0", "a\0", "\ud800")
+_MANY = 120
+_MALFORMED_PACKAGE_CURSORS = (
+    "",
+    "x",
+    "1.",
+    "1.2.3",
+    "--1.-",
+    "1;DROP TABLE packages",
+    "9" * 40,
+    "\0",
+    "\ud800",
+    7,
+    b"1",
+)
+_MALFORMED_ROUTE_CURSORS = ("", "\0", "a\0", "\ud800", 7, b"a")
 """A type's name may well be the cursor of a list by type, so that few texts can be told to be none."""
 
 
@@ -70,6 +82,43 @@ def redeployed_packages_move(units: Packages) -> None:
     moved = replace(records[1], deployed_at=LONG_AGO + timedelta(minutes=2, seconds=30))
     put(units, moved)
     expect_equal(packages(units), [records[0], records[2], moved, records[3]], "the packages after one moved")
+
+
+@suite.check
+def pages_reach_all_times(units: Packages) -> None:
+    """PK-3: pages go through the years from 1 to 9999, and through the microseconds about the epoch."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    near = [epoch + timedelta(microseconds=micros) for micros in (-2, -1, 0, 1)]
+    moments = [datetime.min.replace(tzinfo=UTC), *near, LONG_AGO, datetime.max.replace(tzinfo=UTC)]
+    records = [replace(make(archive=bytes([number])), deployed_at=at) for number, at in enumerate(moments)]
+    put(units, *_shuffled(records))
+    expect_pages(package_pages(units), records, "the packages of all times")
+
+
+@suite.check
+def everything_is_all_packages(units: Packages) -> None:
+    """PK-3: without a limit list_packages is everything, however much there is."""
+    records = [make(archive=number.to_bytes(2), minutes=number) for number in range(_MANY)]
+
+    def work(ports: PackagePorts) -> None:
+        for record in records:
+            ports.packages.put_package(record)
+
+    units.run(work)
+    expect(packages(units) == records, "a list of many packages lacks some")
+
+
+@suite.check
+def everything_is_all_routes(units: Packages) -> None:
+    """PK-6: without a limit list_package_routes is everything, however much there is."""
+    wanted = [(f"type {number:03}", HASHES[1]) for number in range(_MANY)]
+
+    def work(ports: PackagePorts) -> None:
+        for workflow_type, content_hash in wanted:
+            ports.packages.put_package_route(workflow_type, content_hash)
+
+    units.run(work)
+    expect_equal(routes(units), wanted, "many routes")
 
 
 @suite.check
@@ -136,7 +185,7 @@ def lists_and_routes_agree(units: Packages) -> None:
     expect_equal(asked, listed, "the routes asked for one by one")
 
 
-def _expect_refusals(page_of: PageOf[Any], cursors: tuple[str, ...], add: Callable[[], None]) -> None:
+def _expect_refusals(page_of: PageOf[Any], cursors: tuple[Any, ...], add: Callable[[], None]) -> None:
     expect_equal(page_of(None, None), Page([], None), "the empty list")
     expect_equal(page_of(3, None), Page([], None), "a page of the empty list")
     add()
@@ -148,7 +197,7 @@ def _expect_refusals(page_of: PageOf[Any], cursors: tuple[str, ...], add: Callab
         expect_raises(ValueError, f"a list with after={cursor!r}", _call(page_of, 1, cursor))
 
 
-def _call(page_of: PageOf[Any], limit: int, after: str | None) -> Callable[[], object]:
+def _call(page_of: PageOf[Any], limit: int, after: Any) -> Callable[[], object]:
     return lambda: page_of(limit, after)
 
 

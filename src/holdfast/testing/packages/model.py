@@ -128,14 +128,14 @@ def _package_place(record: PackageRecord) -> list[str]:
     return [record.deployed_at.isoformat(timespec="microseconds"), record.workflow_type, record.content_hash]
 
 
-def _page(items: Sequence[T], place: Callable[[T], list[str]], limit: int | None, after: str | None) -> Page[T]:
+def _page(items: Sequence[T], place: Callable[[T], list[str]], limit: int | None, after: Any) -> Page[T]:
     """Its cursor is a place in the order, its texts one below the other."""
     if limit is not None and limit < 0:
         raise ValueError(f"a limit cannot be negative, got {limit}")
     ordered = sorted(items, key=place)
     if after is not None:
-        start = after.split("\n")
-        if not is_storable(after) or not all(start) or (items and len(start) != len(place(items[0]))):
+        start = after.split("\n") if isinstance(after, str) and is_storable(after) else [""]
+        if not all(start) or (items and len(start) != len(place(items[0]))):
             raise ValueError(f"{after!r} is not a cursor of this list")
         ordered = [item for item in ordered if place(item) > start]
     shown = ordered if limit is None else ordered[:limit]

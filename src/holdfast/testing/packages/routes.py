@@ -54,9 +54,13 @@ def route_outlives_its_package(units: Packages) -> None:
     """PK-5: delete_package leaves the route where it points: it is never silently served by another version."""
     first, second = make(archive=b"first"), make(archive=b"second")
     put(units, first, second)
-    delete(units, *version(second))
-    expect_equal(routes(units), [version(second)], "the route after its package was deleted")
-    expect_equal(packages(units), [first], "the packages")
+    for gone, left in ((second, [first]), (first, [])):
+        delete(units, *version(gone))
+        expect_equal(routes(units), [version(second)], "the route after its package was deleted")
+        expect_equal(packages(units), left, "the packages")
+    put(units, first)
+    delete(units, *version(first))
+    expect_equal(routes(units), [version(first)], "the route after the only package of its type was deleted")
 
 
 @suite.check

@@ -48,6 +48,7 @@ def each_verb_is_one_row(units: Packages) -> None:
         (rolling_back("sample"), "package.rolled_back", one, two, {"restored": 2}),
         (deploying(first), "package.deployed", two, one, {"replaced": True}),
         (deploying(first), "package.deployed", one, one, {"replaced": True}),
+        (routing("sample", one), "package.routed", one, one, {"supplied": False}),
         (routing("sample", HASHES[5], supplied=True), "package.routed", one, HASHES[5], {"supplied": True}),
         (unloading(*version(first)), "package.unloaded", HASHES[5], HASHES[5], {"version": one}),
         (retiring("sample"), "package.retired", HASHES[5], None, {}),
@@ -64,6 +65,15 @@ def each_verb_is_one_row(units: Packages) -> None:
         expect_equal(row.at.utcoffset(), timedelta(0), "the UTC offset of its time")
         expect_equal(routes(units), [("sample", target)] if target else [], f"the route after {act}")
     expect_equal(packages(units), [], "the packages that are left")
+
+
+@suite.check
+def deploying_again_replaces(units: Packages) -> None:
+    """PK-2: deploying a version again replaces it, also the one that is routed."""
+    for minutes in (1.0, 3.0, 2.0):
+        record = make(minutes=minutes)
+        units.run(deploying(record))
+        expect_equal(packages(units), [record], "the packages after a version was deployed again")
 
 
 @suite.check

@@ -162,6 +162,16 @@ class DirectoryUnusable(StateViewError):
     remedy = "Give the world a directory on one local, writable file system that knows links and modes."
 
 
+class StoreInside(StateViewError, InvalidInput):
+    """The store is in the tree whose bodies it holds: a restore would put an old store in its place."""
+
+    code = "store_inside"
+    remedy = "Use a store that is outside of the directory."
+
+    def __init__(self, store: Path, tree: Path) -> None:
+        super().__init__(f"The store {store} lies in {tree}.")
+
+
 class DirectoryFull(DirectoryUnusable):
     """The disk, or a quota, is full. The state is as it was."""
 

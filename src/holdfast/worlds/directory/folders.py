@@ -10,6 +10,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from holdfast.worlds.directory.paths import parent
+from holdfast.worlds.directory.records import PERMISSIONS
 
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -103,7 +104,23 @@ def ensure_folder(name: str, above: int, mode: int) -> int:
 
 def permissions(found: os.stat_result) -> int:
     """The mode that is captured."""
-    return stat.S_IMODE(found.st_mode) & 0o777
+    return stat.S_IMODE(found.st_mode) & PERMISSIONS
+
+
+def set_permissions(descriptor: int, mode: int) -> None:
+    """Set the bits that are captured, and leave the others as they are."""
+    uncaptured = stat.S_IMODE(os.fstat(descriptor).st_mode) & ~PERMISSIONS
+    os.fchmod(descriptor, mode | uncaptured)
+
+
+def set_mode(name: str, folder: int, mode: int) -> None:
+    """Set a mode, and make durable what it is the mode of: a file's body, a folder's names."""
+    descriptor = os.open(name, FILE_FLAGS, dir_fd=folder)
+    try:
+        set_permissions(descriptor, mode)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def list_names(folder: int) -> list[str]:
@@ -122,7 +139,9 @@ def write_whole(descriptor: int, body: bytes) -> None:
 def replace_file(folder: int, name: str, body: bytes, *, durable: bool) -> None:
     """Make ``body`` the content of ``name`` in ``folder``: all of it or nothing, whenever the process ends."""
     fresh = f"{name}.new"
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+    with suppress(FileNotFoundError):  # it may be anything: a pipe, a name of a file elsewhere
+        os.unlink(fresh, dir_fd=folder)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
     try:
         write_whole(descriptor, body)
         if durable:

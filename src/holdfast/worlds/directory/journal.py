@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import msgspec
 
 from holdfast.worlds.directory.folders import read_file, replace_file
-from holdfast.worlds.directory.paths import check_path
-from holdfast.worlds.directory.records import Entry
+from holdfast.worlds.directory.paths import check_entry, check_path
+from holdfast.worlds.directory.records import Entry, File, Folder
 from holdfast.worlds.errors import InvalidView
 
 _NAME = "intent"
@@ -17,13 +17,21 @@ _VERSION = 1
 
 
 class Intent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is to be at each path in the end; ``None`` is nothing.
+    """What is to be at each path in the end, and what was there in the beginning; ``None`` is nothing.
 
     It says where to, and not by which steps: whoever finishes it looks at what is there and does the rest.
     """
 
-    version: int
+    before: dict[str, Entry | None]
     target: dict[str, Entry | None]
+    version: int = _VERSION
+
+    def strange(self, present: Mapping[str, Entry]) -> set[str]:
+        """Paths of what is neither the one nor the other. No step of the change leads there: it is somebody else's."""
+        return {path for path, entry in present.items() if not self._is_ours(path, entry)}
+
+    def _is_ours(self, path: str, entry: Entry) -> bool:
+        return any(_alike(entry, states.get(path)) for states in (self.before, self.target))
 
 
 class Journal:
@@ -38,12 +46,12 @@ class Journal:
     def __init__(self, private: int) -> None:
         self._private = private
 
-    def read(self) -> dict[str, Entry | None] | None:
-        """The target of a change that was cut off, if one was.
+    def read(self) -> Intent | None:
+        """A change that was cut off, if one was.
 
         Raises:
-            InvalidView: the file is damaged.
-            InvalidPath: it was edited, and names what it must not.
+            InvalidView: the file is damaged, or was edited and names what it must not.
+            InvalidPath: it names a path that it must not.
         """
         text = read_file(self._private, _NAME)
         if text is None:
@@ -54,13 +62,15 @@ class Journal:
             raise InvalidView("directory", "$", f"the intent of a change is damaged ({error})") from error
         if intent.version != _VERSION:
             raise InvalidView("directory", "$.version", f"the intent of a change has version {intent.version}")
-        for path in intent.target:
+        for path, entry in (*intent.before.items(), *intent.target.items()):
             check_path(path)
-        return intent.target
+            if entry is not None:
+                check_entry("directory", path, entry)
+        return intent
 
-    def write(self, target: Mapping[str, Entry | None]) -> None:
+    def write(self, intent: Intent) -> None:
         """Make the intent durable, in place of any other."""
-        replace_file(self._private, _NAME, msgspec.json.encode(Intent(_VERSION, dict(target))), durable=True)
+        replace_file(self._private, _NAME, msgspec.json.encode(intent), durable=True)
 
     def clear(self) -> None:
         """Take the intent away, durably: one that came back would undo what is done later."""
@@ -69,3 +79,10 @@ class Journal:
         except FileNotFoundError:
             return
         os.fsync(self._private)
+
+
+def _alike(entry: Entry, other: Entry | None) -> bool:
+    """Whether they hold the same; modes are changed on the way."""
+    if isinstance(entry, File):
+        return isinstance(other, File) and entry.blobs == other.blobs
+    return isinstance(other, Folder) if isinstance(entry, Folder) else entry == other

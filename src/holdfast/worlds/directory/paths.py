@@ -15,7 +15,7 @@ RESERVED = ".holdfast"
 """No resource has it as a part of its path: the name of the service's private directory."""
 MAX_PART_BYTES = 255
 MAX_PATH_BYTES = 4000
-MAX_TARGET_BYTES = 4000
+MAX_TARGET_BYTES = 4095
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -104,10 +104,15 @@ def check_tree(service: str, resources: Mapping[str, Entry]) -> None:
             fault = f"{above!r} is not a folder of the view"
         if fault:
             raise InvalidView(service, path_of(name), fault)
-        _check_entry(service, name, entry)
+        check_entry(service, name, entry)
 
 
-def _check_entry(service: str, name: str, entry: Entry) -> None:
+def check_entry(service: str, name: str, entry: Entry) -> None:
+    """Refuse a record whose values are of the right types and wrong all the same.
+
+    Raises:
+        InvalidView: naming the path.
+    """
     if isinstance(entry, Link):
         try:
             check_target(name, entry.target)
@@ -130,6 +135,11 @@ def _check_body(service: str, name: str, file: File) -> None:
         raise InvalidView(service, f"{path_of(name)}.slices", f"a body of {file.size} bytes has {wanted} slices")
 
 
+def is_reserved(part: str) -> bool:
+    """Whether ``part`` is the reserved name, for a file system that ignores case, too."""
+    return part.casefold() == RESERVED
+
+
 def _path_fault(path: object) -> str | None:
     if not isinstance(path, str):
         return "it is not a text"
@@ -142,7 +152,7 @@ def _path_fault(path: object) -> str | None:
 
 
 def _part_fault(part: str) -> str | None:
-    if part in ("", ".", "..", RESERVED):
+    if part in ("", ".", "..") or is_reserved(part):
         return f"a part of it is {part!r}"
     if not is_storable(part):
         return "it holds a NUL character or is not UTF-8"

@@ -11,7 +11,7 @@ from holdfast.worlds.directory.bodies import Bodies, Intake
 from holdfast.worlds.directory.errors import FileChanged, FileVanished, LinkEscapes, UndecodableName, UnsupportedFile
 from holdfast.worlds.directory.folders import FILE_FLAGS, Folders, permissions
 from holdfast.worlds.directory.index import Index
-from holdfast.worlds.directory.paths import MAX_PATH_BYTES, RESERVED, target_fault
+from holdfast.worlds.directory.paths import MAX_PART_BYTES, MAX_PATH_BYTES, is_reserved, target_fault
 from holdfast.worlds.directory.records import Entry, File, Folder, Link
 
 T = TypeVar("T")
@@ -51,6 +51,12 @@ class Tree:
         self._bodies = bodies
         self._clock = clock
         self._hidden = hidden
+        self._read_at: _Stats = {}
+
+    def knows(self, path: str) -> bool:
+        """Whether what is at ``path``, if anything is, is what was last read there."""
+        status, known = self.folders.stat(path), self._read_at.get(path)
+        return status is None or (known is not None and _body_figures(status) == _body_figures(known))
 
     def scan(self) -> dict[str, Entry]:
         """All resources, in no order. Before any body is stored, everything was found to be what a view can hold.
@@ -85,6 +91,7 @@ class Tree:
         found: dict[str, Entry] = {}
         files: _Stats = {}
         for path in paths:
+            self._read_at.pop(path, None)
             if (status := self.folders.stat(path)) is not None:
                 self._sort(path, status, found, files)
         return self._with_bodies(found, files, began)
@@ -123,6 +130,7 @@ class Tree:
             raise FileChanged(path) from error
 
     def _sort(self, path: str, status: os.stat_result, found: dict[str, Entry], files: _Stats) -> None:
+        self._read_at[path] = status
         kind = stat.S_IFMT(status.st_mode)
         if kind == stat.S_IFREG:
             files[path] = status
@@ -242,8 +250,10 @@ def _named(prefix: str, name: str) -> str:
         size = len(path.encode())
     except UnicodeEncodeError as error:
         raise UndecodableName(path) from error
-    if name == RESERVED or size > MAX_PATH_BYTES:
-        raise UnsupportedFile(path, "a reserved name" if name == RESERVED else f"over {MAX_PATH_BYTES} bytes of path")
+    if is_reserved(name):
+        raise UnsupportedFile(path, "a reserved name")
+    if size > MAX_PATH_BYTES or len(name.encode()) > MAX_PART_BYTES:
+        raise UnsupportedFile(path, f"over {MAX_PATH_BYTES} bytes of path, or {MAX_PART_BYTES} of one name")
     return path
 
 
@@ -257,6 +267,11 @@ def _read_up_to(descriptor: int, most: int) -> bytes:
         pieces.append(body)
         most -= len(body)
     return b"".join(pieces)
+
+
+def _body_figures(status: os.stat_result) -> tuple[int, ...]:
+    """What tells a body; the time of change tells of other names of it, too."""
+    return stat.S_IFMT(status.st_mode), status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _figures(status: os.stat_result) -> tuple[int, ...]:

@@ -12,9 +12,9 @@ from holdfast.errors import InvalidInput
 from holdfast.store import Store
 from holdfast.worlds.base import Plan, ResourceService, changes
 from holdfast.worlds.directory.bodies import Bodies, Intake
-from holdfast.worlds.directory.change import Changer, Probe
+from holdfast.worlds.directory.change import Changer
 from holdfast.worlds.directory.edits import Edit, changing_mode, found, making, removing, renaming, writing
-from holdfast.worlds.directory.errors import DirectoryUnusable, WrongKind, translate
+from holdfast.worlds.directory.errors import DirectoryUnusable, StoreInside, WrongKind, translate
 from holdfast.worlds.directory.folders import list_names
 from holdfast.worlds.directory.index import Index
 from holdfast.worlds.directory.journal import Journal
@@ -29,6 +29,7 @@ from holdfast.worlds.directory.paths import (
 from holdfast.worlds.directory.records import KINDS, Entry, File, Folder, Link, TreeView
 from holdfast.worlds.directory.scan import Present, Tree
 from holdfast.worlds.directory.site import Site, open_site
+from holdfast.worlds.directory.staging import Probe
 from holdfast.worlds.errors import InvalidScope, MissingBlob
 from holdfast.worlds.model import Change, Delta, Scope, apply_delta, check_scope, diff
 
@@ -84,6 +85,7 @@ class DirectoryWorld(ResourceService[Entry]):
         self._only = only and check_scope(*only)
         self.root = Path(root).absolute()
         self._bodies = Bodies(store)
+        self._store_path = store.backend.path
         self._probe = probe
         self._indexes: dict[Scope, Index] = {}
         self._noted: dict[Scope, dict[str, Entry]] = {}
@@ -276,6 +278,7 @@ class DirectoryWorld(ResourceService[Entry]):
 
         Raises:
             InvalidScope: this directory keeps another one alone.
+            StoreInside: the store is in the tree.
         """
         if self._only not in (None, scope):
             raise InvalidScope(
@@ -286,6 +289,7 @@ class DirectoryWorld(ResourceService[Entry]):
             with open_site(self.root, scope, Journal.name, alone=self._only is not None) as site:
                 index = self._indexes.get(scope)
                 if index is None:
+                    self._refuse_store_inside(scope)
                     index = self._indexes[scope] = Index(site.private)
                 tree = Tree(site.root, index, self._bodies, site.clock, site.hidden)
                 with tree.folders:
@@ -294,6 +298,11 @@ class DirectoryWorld(ResourceService[Entry]):
                     yield _Opened(site, tree, index, changer)
         except OSError as error:
             raise translate(error) from error
+
+    def _refuse_store_inside(self, scope: Scope) -> None:
+        tree = self.root if self._only else self.root.joinpath(*scope)
+        if self._store_path and self._store_path.resolve().is_relative_to(tree.resolve()):
+            raise StoreInside(self._store_path, tree)
 
     def _scan(self, scope: Scope, opened: _Opened) -> dict[str, Entry]:
         resources = opened.tree.scan()

@@ -2,7 +2,7 @@
 
 Below the world's root, ``<account>/<region>/`` is the tree itself. ``.holdfast/<account>/<region>/`` is private: the
 lock, the index, the intent of a change, and ``staging/``, where files are completed before they are moved into place.
-A world of one scope alone may have its root itself as the tree, but for that private folder.
+A world of one scope alone may have its root itself as the tree, but for that private folder, which is ``.holdfast/_/``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from holdfast.worlds.directory.folders import FOLDER_FLAGS, ensure_folder
 from holdfast.worlds.directory.paths import RESERVED
 from holdfast.worlds.model import Scope
 
+_ALONE = "_"
+"""No account has that name: one root may be both kinds of world, whose trees differ."""
 _PRIVATE_MODE = 0o700
 _ROOT_MODE = 0o755
 
@@ -68,7 +70,8 @@ def open_site(root: Path, scope: Scope, intent: str, *, alone: bool = False) -> 
 
         top = opened(os.open(root, FOLDER_FLAGS & ~os.O_NOFOLLOW))
         private = top
-        for name in (RESERVED, scope.account_id, scope.region):
+        way = (RESERVED, _ALONE) if alone else (RESERVED, scope.account_id, scope.region)
+        for name in way:
             private = opened(ensure_folder(name, private, _PRIVATE_MODE))
         staging = opened(ensure_folder("staging", private, _PRIVATE_MODE))
         lock = opened(os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=private))
@@ -80,4 +83,4 @@ def open_site(root: Path, scope: Scope, intent: str, *, alone: bool = False) -> 
         if os.fstat(tree).st_dev != os.fstat(staging).st_dev:
             raise DirectoryUnusable(f"{root / scope.account_id / scope.region} is another file system than {root}.")
         hidden = frozenset({RESERVED} if alone else ())
-        yield Site(tree, hidden, private, staging, lock, root / RESERVED / scope.account_id / scope.region / intent)
+        yield Site(tree, hidden, private, staging, lock, root.joinpath(*way, intent))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from holdfast.worlds.directory.paths import parent
+from holdfast.worlds.directory.paths import parent, parents
 from holdfast.worlds.directory.records import Entry, File, Folder, Link
 from holdfast.worlds.model import Change, Delta
 
@@ -36,6 +36,12 @@ class Steps:
     @property
     def count(self) -> int:
         return sum(map(len, (self.opened, self.removed, self.made, self.moved, self.placed, self.modes)))
+
+    @property
+    def lost(self) -> set[str]:
+        """Paths at which a file or link that is there goes."""
+        names = {path for path, is_folder in self.removed if not is_folder}
+        return names.union((path for path, _ in self.placed), (path for _, path in self.moved))
 
     @property
     def touched(self) -> set[str]:
@@ -86,6 +92,20 @@ def plan_steps(
     steps.opened = dict(sorted(steps.opened.items()))
     steps.modes = dict(sorted(steps.modes.items(), reverse=True))
     return steps
+
+
+def remaining(
+    target: Mapping[str, Entry | None], present: Mapping[str, Entry], strange: set[str]
+) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """What is to be, and what is, without the paths that cannot come to it while what is at ``strange`` stays."""
+    above = {folder for path in strange for folder in parents(path) if not isinstance(target.get(folder), Folder)}
+    held = strange | above
+
+    def free(path: str) -> bool:
+        return path not in held and strange.isdisjoint(parents(path))
+
+    wanted = {path: entry for path, entry in target.items() if entry is not None and free(path)}
+    return wanted, {path: entry for path, entry in present.items() if free(path)}
 
 
 def _add(steps: Steps, change: Change[Entry], shared: Callable[[str], bool]) -> None:

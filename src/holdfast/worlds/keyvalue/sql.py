@@ -133,7 +133,7 @@ class SqlValues:
         if known is None or known == revision:
             return ()
         rows = self._tx.fetch(_q["list_undo"], {"num": num, "revision": known})
-        if len(rows) < revision - known:
+        if len(rows) != revision - known:  # pruned; or the store is an older one, put back
             return None
         before: dict[str, str | None] = {}
         for (undo,) in rows:

@@ -25,7 +25,9 @@ CREATE TABLE world_checkpoints (
     superseded boolean NOT NULL DEFAULT false,
     created_at bigint NOT NULL
 );
-CREATE UNIQUE INDEX world_checkpoints_name ON world_checkpoints (world, name) WHERE name IS NOT NULL;
+CREATE UNIQUE INDEX world_checkpoints_name ON world_checkpoints (world, name)
+    WHERE name IS NOT NULL AND NOT superseded;
+CREATE INDEX world_checkpoints_names ON world_checkpoints (world, name, superseded, num) WHERE name IS NOT NULL;
 CREATE INDEX world_checkpoints_world ON world_checkpoints (world, num);
 CREATE INDEX world_checkpoints_run ON world_checkpoints (run, world, position, num)
     WHERE run IS NOT NULL AND NOT superseded;

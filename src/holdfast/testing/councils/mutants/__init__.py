@@ -1,0 +1,14 @@
+"""Council repositories with one fault each. The conformance suite must notice every one of them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from holdfast.testing.councils.mutants.base import Mutant
+
+for faults in ("recorded", "leased", "numbered", "rewound", "planned"):
+    import_module(f"{__name__}.{faults}")
+
+MUTANTS = Mutant.__subclasses__()
+
+__all__ = ["MUTANTS", "Mutant"]
