@@ -129,7 +129,7 @@ def test_resume_lets_a_mended_flow_go_on(url: str, samples: Samples, run: Run) -
 
 
 def test_prune_deletes_what_ended_long_ago(url: str, samples: Samples, run: Run) -> None:
-    assert run("prune", "--days", "1", "--store", url, "--json").json == {"pruned": 0, "days": 1}
+    assert run("prune", "--days", "1", "--store", url, "--json").json == {"pruned": 0, "runs": 0, "days": 1}
     assert "Pruned 2 flows" in run("prune", "--days", "0", "--store", url).out
     left = run("flow", "ls", "--store", url, "--json").json["items"]
     assert [flow["id"] for flow in left] == [samples.waiting, samples.stuck]

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from threading import Thread
+from typing import Any
+from uuid import UUID
+
+import pytest
 
 from holdfast import Handle, Holdfast, workflow
-from holdfast.errors import InvalidInput
+from holdfast.errors import InvalidId, InvalidInput
 from holdfast.flows import FlowStatus, FlowStore, SqlFlowStore, StepStatus
 from holdfast.flows.errors import AlreadyTerminal
 from holdfast.store import Store, Transaction, open_store
@@ -82,3 +86,19 @@ def test_a_start_that_cannot_be_stored_costs_no_other_start(store_url: str) -> N
 
     kinds = [type(started) for started in asyncio.run(main())]
     assert kinds == [Handle, InvalidInput, InvalidInput, Handle, Handle]
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "'; --", None, 7, UUID(int=0)])
+def test_what_is_no_id_is_refused_alike_on_every_database(store_url: str, wrong: Any) -> None:
+    with open_store(store_url) as store:
+        for ask in (
+            lambda flows: flows.get(wrong),
+            lambda flows: flows.get_step(wrong),
+            lambda flows: flows.find_step_by_run_id(wrong, "run"),
+            lambda flows: flows.list_events(wrong),
+            lambda flows: flows.list_steps(wrong),
+            lambda flows: flows.append_event(wrong, "kind", {}),
+            lambda flows: flows.insert(make_flow(id=wrong)),
+        ):
+            with pytest.raises(InvalidId):
+                store.run(lambda tx, ask=ask: ask(SqlFlowStore(tx)))

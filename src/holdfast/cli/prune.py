@@ -1,4 +1,4 @@
-"""``holdfast prune``: delete old terminal flows (FL-9)."""
+"""``holdfast prune``: delete old terminal flows and council runs (FL-9, CO-8)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from holdfast.cli.output import counted, human_console
 from holdfast.cli.session import JsonOption, StoreOption, session
-from holdfast.flows import manager
+from holdfast.councils import manager as councils
+from holdfast.flows import manager as flows
 
 
 def run(
@@ -19,13 +20,14 @@ def run(
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Delete finished, failed and cancelled flows, with their steps and events."""
+    """Delete flows and council runs that ended, with their steps and events, and events that a rewind took back."""
     asked = session(context, store, json)
-    columns = SpinnerColumn(), TextColumn("{task.completed} flows pruned")
+    columns = SpinnerColumn(), TextColumn("{task.completed} {task.description} pruned")
     console = human_console(sys.stderr)
     with asked.store() as opened, Progress(*columns, console=console, disable=asked.out.json, transient=True) as shown:
-        task = shown.add_task("prune", total=None)
-        count = manager.prune(opened, days, lambda total: shown.update(task, completed=total))
-    asked.out.one(
-        {"pruned": count, "days": days}, f"Pruned {counted(count, 'flow')} that ended over {counted(days, 'day')} ago."
-    )
+        task = shown.add_task("flows", total=None)
+        pruned = flows.prune(opened, days, lambda total: shown.update(task, completed=total))
+        task = shown.add_task("runs", total=None)
+        runs = councils.prune(opened, days, lambda total: shown.update(task, completed=total))
+    told = f"Pruned {counted(pruned, 'flow')} and {counted(runs, 'run')} that ended over {counted(days, 'day')} ago."
+    asked.out.one({"pruned": pruned, "runs": runs, "days": days}, told)

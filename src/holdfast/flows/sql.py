@@ -29,7 +29,7 @@ from holdfast.flows.model import (
     check_flow_move,
     step_advances,
 )
-from holdfast.ids import new_id, row_id, row_num
+from holdfast.ids import new_id, parse_id, row_id, row_num
 from holdfast.pages import EVERYTHING, Page, check_limit, page_of, parse_cursor, rows_wanted
 from holdfast.store import Row, Transaction, load_queries
 from holdfast.text import check_texts, is_storable
@@ -51,7 +51,7 @@ class SqlFlowStore:
             raise FlowExists(f"A flow {flow.id} (or one of key {flow.key!r}) exists.")
 
     def get(self, flow_id: UUID) -> Flow | None:
-        row = self._tx.fetch_one(_q["get_flow"], {"id": str(flow_id)})
+        row = self._tx.fetch_one(_q["get_flow"], {"id": _id(flow_id)})
         return _flow(row) if row else None
 
     def list_by_owner(
@@ -98,18 +98,18 @@ class SqlFlowStore:
     def _append(self, flow_id: UUID, kind: str, payload: Any, columns: dict[str, Any]) -> FlowEvent:
         at = self._tx.clock.micros()
         event = FlowEvent(id=new_id(), flow_id=flow_id, kind=kind, payload=payload, at=to_datetime(at))
-        named = {"id": str(flow_id), "event_id": str(event.id), "at": at}
+        named = {"id": _id(flow_id), "event_id": str(event.id), "at": at}
         if not self._tx.execute(_q["append_event"], columns | named):
             raise FlowNotFound(flow_id)
         return event
 
     def list_events(self, flow_id: UUID, *, limit: int | None = None, after: str | None = None) -> Page[FlowEvent]:
         (num,) = parse_cursor(after, 1, EVERYTHING)
-        rows = self._page("list_events", limit, {"id": str(flow_id), "num": num})
+        rows = self._page("list_events", limit, {"id": _id(flow_id), "num": num})
         return page_of(rows, limit, _event, lambda row: row[-1])
 
     def insert_step(self, step: FlowStep) -> None:
-        flow = self._tx.fetch_one(_q["flow_num"], {"id": str(step.flow_id)})
+        flow = self._tx.fetch_one(_q["flow_num"], {"id": _id(step.flow_id)})
         if flow is None:
             raise FlowNotFound(step.flow_id)
         if FlowStatus(flow[1]).terminal:
@@ -139,13 +139,13 @@ class SqlFlowStore:
 
     def list_steps(self, flow_id: UUID, *, limit: int | None = None, after: str | None = None) -> Page[FlowStep]:
         (num,) = parse_cursor(after, 1, -1)
-        rows = self._page("list_steps", limit, {"id": str(flow_id), "num": num})
+        rows = self._page("list_steps", limit, {"id": _id(flow_id), "num": num})
         return page_of(rows, limit, _step, lambda row: row[0])
 
     def find_step_by_run_id(self, flow_id: UUID, run_id: str) -> FlowStep | None:
         if not is_storable(run_id):
             return None
-        row = self._tx.fetch_one(_q["find_step"], {"id": str(flow_id), "run_id": run_id})
+        row = self._tx.fetch_one(_q["find_step"], {"id": _id(flow_id), "run_id": run_id})
         return _step(row) if row else None
 
     def update_and_append(self, flow: Flow, event_kind: str, event_payload: Any) -> tuple[Flow, FlowEvent]:
@@ -169,17 +169,18 @@ class SqlFlowStore:
         return flow
 
     def _step_row(self, step_id: UUID) -> Row | None:
-        num = row_num(step_id)
+        known = parse_id(step_id)
+        num = row_num(known)
         if num is not None:
             return self._tx.fetch_one(_q["get_step_by_num"], {"num": num})
-        return self._tx.fetch_one(_q["get_step"], {"id": str(step_id)})
+        return self._tx.fetch_one(_q["get_step"], {"id": str(known)})
 
     def _page(self, query: str, limit: int | None, params: dict[str, Any]) -> list[Row]:
         return self._tx.fetch(_q[query], params | {"limit": rows_wanted(limit)})
 
     def _columns(self, flow: Flow) -> dict[str, Any]:
         return {
-            "id": str(flow.id),
+            "id": _id(flow.id),
             "package_hash": flow.package_hash,
             "owner_session_key": flow.owner_session_key,
             "goal": flow.goal,
@@ -214,6 +215,15 @@ def _born(flow: Flow) -> dict[str, Any]:
 
 def _runnable(flow: Flow) -> bool:
     return flow.status in (FlowStatus.CREATED, FlowStatus.RUNNING) and not flow.paused
+
+
+def _id(value: UUID) -> str:
+    """As it is stored.
+
+    Raises:
+        InvalidId: it is none; one database would raise its driver's error, the other find nothing.
+    """
+    return str(parse_id(value))
 
 
 def _event_columns(kind: str, payload: Any) -> dict[str, Any]:
@@ -272,7 +282,7 @@ def _step(row: Row) -> FlowStep:
 def _step_columns(step: FlowStep) -> dict[str, Any]:
     columns = {
         "run_id": step.run_id,
-        "id": str(step.id),
+        "id": _id(step.id),
         "runtime": str(step.runtime),
         "task": step.task,
         "status": str(step.status),
