@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -243,7 +243,15 @@ def test_the_walk_reads_in_pages(new_store_url: Callable[[], str]) -> None:
         assert pages == [500, 500, 234]
 
 
-def test_an_interrupted_verification_ends_with_its_page(sqlite_url: str) -> None:
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """A shell starts what runs in the background deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupted_verification_ends_with_its_page(sqlite_url: str, ctrl_c: None) -> None:
     """Ctrl-C does not wait for ten million rows."""
     with open_store(sqlite_url) as store:
         store.run(lambda tx: [SqlAuditLog(tx).append("a", "s", {"n": n}) for n in range(2000)])
@@ -253,7 +261,7 @@ def test_an_interrupted_verification_ends_with_its_page(sqlite_url: str) -> None
         def interrupt(rows: int) -> None:
             seen.append(rows)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            given_up.wait()
+            given_up.wait(30)
 
         with pytest.raises(KeyboardInterrupt):
             verify_store(store, progress=interrupt)
