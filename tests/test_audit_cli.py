@@ -59,7 +59,7 @@ def test_ls_lists_newest_first(acted: str, run: Run) -> None:
 
 def test_ls_refuses_a_bad_cursor(acted: str, run: Run) -> None:
     refused = run("audit", "ls", "--store", acted, "--json", "--after", "x")
-    assert (refused.code, refused.error["code"]) == (2, "invalid_input")
+    assert (refused.code, refused.error["code"]) == (2, "invalid_cursor")
 
 
 def test_a_sound_chain(acted: str, run: Run) -> None:

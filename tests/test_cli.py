@@ -210,7 +210,7 @@ def test_exit_codes_of_errors(url: str, samples: Samples, run: Run) -> None:
         (("flow", "cancel", unknown), 3, "flow_not_found"),
         (("flow", "cancel", samples.done), 4, "already_terminal"),
         (("flow", "resume", samples.done), 4, "already_terminal"),
-        (("flow", "ls", "--after", "nonsense"), 2, "invalid_input"),
+        (("flow", "ls", "--after", "nonsense"), 2, "invalid_cursor"),
         (("flow", "ls", "--limit", "0"), 2, "usage"),
         (("flow", "ls", "--status", "nonsense"), 2, "usage"),
         (("flow", "ls", "--nonsense"), 2, "usage"),

@@ -117,7 +117,7 @@ def test_lists_and_forgetting(call: Call, run: Run, url: str, site: Path, tmp_pa
     assert call("restore", "two").code == 3
     assert len(call("ls", "--json").json["items"]) == 2
     bad = call("ls", "--after", "x", "--json")
-    assert (bad.code, bad.error["code"]) == (2, "invalid_input")
+    assert (bad.code, bad.error["code"]) == (2, "invalid_cursor")
 
 
 def test_one_account_and_region_of_a_world(run: Run, url: str, tmp_path: Path) -> None:

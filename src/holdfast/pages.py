@@ -10,10 +10,32 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from holdfast.errors import InvalidInput
+
 T = TypeVar("T")
 R = TypeVar("R")
 EVERYTHING = 1 << 62
 _CURSOR_PART = re.compile(r"-?\d{1,18}", re.ASCII)
+
+
+class InvalidLimit(InvalidInput):
+    """A limit below zero, or no whole number."""
+
+    code = "invalid_limit"
+    remedy = "Use a whole number from 0, or None for everything."
+
+    def __init__(self, limit: object) -> None:
+        super().__init__(f"{limit!r:.80} is not a limit.")
+
+
+class InvalidCursor(InvalidInput):
+    """A cursor that no page of this list ended with."""
+
+    code = "invalid_cursor"
+    remedy = "Use the cursor that the page before it ended with, of the same list."
+
+    def __init__(self, after: object) -> None:
+        super().__init__(f"{after!r:.80} is not a cursor of this list.")
 
 
 class Page(NamedTuple, Generic[T]):
@@ -28,25 +50,25 @@ class Page(NamedTuple, Generic[T]):
     next: str | None
 
 
-def check_limit(limit: int | None) -> None:
+def check_limit(limit: object) -> None:
     """Raises:
-    ValueError: ``limit`` is negative.
+    InvalidLimit: ``limit`` is negative, or no whole number; a ValueError.
     """
-    if limit is not None and limit < 0:
-        raise ValueError(f"a limit cannot be negative, got {limit}")
+    if limit is not None and not (isinstance(limit, int) and limit >= 0):
+        raise InvalidLimit(limit)
 
 
 def parse_cursor(after: str | None, width: int, start: int) -> tuple[int, ...]:
     """The ``width`` numbers of a cursor, or ``start`` as each of them where there is none.
 
     Raises:
-        ValueError: it is no cursor of such a list.
+        InvalidCursor: it is no cursor of such a list; a ValueError.
     """
     if after is None:
         return (start,) * width
     parts = str(after).split(".")
     if len(parts) != width or not all(_CURSOR_PART.fullmatch(part) for part in parts):
-        raise ValueError(f"{after!r} is not a cursor of this list")
+        raise InvalidCursor(after)
     return tuple(int(part) for part in parts)
 
 
@@ -54,7 +76,7 @@ def rows_wanted(limit: int | None) -> int:
     """How many rows to fetch for a page: one more than it holds tells whether it is the last.
 
     Raises:
-        ValueError: ``limit`` is negative.
+        InvalidLimit: as :func:`check_limit`.
     """
     check_limit(limit)
     return EVERYTHING if limit is None else min(limit, EVERYTHING - 1) + bool(limit)

@@ -32,9 +32,8 @@ from holdfast.audit.files import new_file, refuse_taken
 from holdfast.audit.keys import KEY_VARIABLE, generate_key, load_public_keys, public_path
 from holdfast.audit.verify import Progress as Seen
 from holdfast.cli.output import FAILED, Output, clean, counted, human_console, table
-from holdfast.cli.session import JsonOption, Session, StoreOption, session
+from holdfast.cli.session import AfterOption, JsonOption, LimitOption, Session, StoreOption, session
 from holdfast.clock import to_datetime
-from holdfast.errors import InvalidInput
 from holdfast.store import Store
 
 app = typer.Typer(help="Look at the audit chain, verify it, checkpoint it, export it.", no_args_is_help=True)
@@ -46,18 +45,15 @@ NewFile = Annotated[Path | None, typer.Argument(metavar="FILE", help="A new file
 def list_rows(
     context: typer.Context,
     subject: Annotated[str | None, typer.Option(help="Only acts on this.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
-    after: Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on from here.")] = None,
+    limit: LimitOption = 50,
+    after: AfterOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """List administrative acts, newest first."""
     asked = session(context, store, json)
     with asked.store() as opened:
-        try:
-            page = opened.read(lambda tx: SqlAuditLog(tx).list(subject=subject, limit=limit, after=after))
-        except ValueError as error:
-            raise InvalidInput(f"{error}.", remedy="Use the cursor that the list before it ended with.") from error
+        page = opened.read(lambda tx: SqlAuditLog(tx).list(subject=subject, limit=limit, after=after))
     rows = [(row.seq, row.at, row.actor, row.act, row.subject, _detail(row)) for row in page.items]
     human: list[RenderableType] = [table("seq", "at", "actor", "act", "subject", "detail", rows=rows)]
     if not rows:

@@ -13,9 +13,8 @@ from rich.text import Text
 
 from holdfast import codec
 from holdfast.cli.output import clean, fields, table
-from holdfast.cli.session import FlowId, JsonOption, Session, StoreOption, actor, session
+from holdfast.cli.session import AfterOption, FlowId, JsonOption, LimitOption, Session, StoreOption, actor, session
 from holdfast.cli.views import event_object, flow_object, situation, standing
-from holdfast.errors import InvalidInput
 from holdfast.flows import Flow, FlowEvent, FlowStatus, SqlFlowStore, health, manager
 from holdfast.flows.errors import FlowNotFound
 from holdfast.flows.health import RecentStep
@@ -33,8 +32,8 @@ def list_flows(
     context: typer.Context,
     status: Annotated[FlowStatus | None, typer.Option(help="Only these, oldest update first.")] = None,
     owner: Annotated[str | None, typer.Option(help="Only this owner's, newest first.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
-    after: Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on from here.")] = None,
+    limit: LimitOption = 50,
+    after: AfterOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -58,19 +57,16 @@ def _page(
     flows: SqlFlowStore, status: FlowStatus | None, owner: str | None, limit: int, after: str | None
 ) -> Page[Flow]:
     """One page; by owner *and* status it may be short of ``limit``, its cursor says whether there are more."""
-    try:
-        if owner is None:
-            if status is None:
-                return flows.list_all(limit=limit, after=after)
-            return flows.list_by_status(status, limit=limit, after=after)
-        while True:
-            page = flows.list_by_owner(owner, limit=limit, after=after)
-            matching = [flow for flow in page.items if status in (None, flow.status)]
-            if matching or page.next is None:
-                return Page(matching, page.next)
-            after = page.next
-    except ValueError as error:
-        raise InvalidInput(f"{error}.", remedy="Use the cursor that the list before it ended with.") from error
+    if owner is None:
+        if status is None:
+            return flows.list_all(limit=limit, after=after)
+        return flows.list_by_status(status, limit=limit, after=after)
+    while True:
+        page = flows.list_by_owner(owner, limit=limit, after=after)
+        matching = [flow for flow in page.items if status in (None, flow.status)]
+        if matching or page.next is None:
+            return Page(matching, page.next)
+        after = page.next
 
 
 @app.command("show")

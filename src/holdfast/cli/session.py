@@ -22,6 +22,8 @@ StoreOption = Annotated[
     typer.Option("--store", metavar="URL", help="The store; else HOLDFAST_URL, else sqlite:///holdfast.db."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
+AfterOption = Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="Go on from here.")]
 FlowId = Annotated[str, typer.Argument(metavar="ID", help="The flow's id.")]
 
 

@@ -13,9 +13,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from holdfast.cli.output import clean, counted, table
-from holdfast.cli.session import JsonOption, StoreOption, actor, session
+from holdfast.cli.session import AfterOption, JsonOption, LimitOption, StoreOption, actor, session
 from holdfast.cli.world_place import UnreadableView, opened_place, place_of, store_of, world_name
-from holdfast.errors import InvalidInput
 from holdfast.ids import parse_id
 from holdfast.worlds import MergeReport
 from holdfast.worlds.checkpoints import Checkpoint, SqlCheckpoints
@@ -102,21 +101,16 @@ def list_checkpoints(
         typer.Argument(metavar="[DIR]", exists=True, file_okay=False, help="Only this directory's checkpoints."),
     ] = None,
     world: WorldOption = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
-    after: Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on from here.")] = None,
+    limit: LimitOption = 50,
+    after: AfterOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """List checkpoints, newest first."""
     asked = session(context, store, json)
     name = world or (world_name(directory) if directory else None)
-    try:
-        with store_of(asked) as opened:
-            page = opened.read(lambda tx: SqlCheckpoints(tx).list(name, limit=limit, after=after))
-    except ValueError as error:
-        if isinstance(error, InvalidInput):
-            raise
-        raise InvalidInput(f"{error}.", remedy="Use the cursor that the list before it ended with.") from error
+    with store_of(asked) as opened:
+        page = opened.read(lambda tx: SqlCheckpoints(tx).list(name, limit=limit, after=after))
     rows = [
         (c.id, c.world, c.name, c.created_at, _resources(c), c.run, c.position, "undone" if c.superseded else "")
         for c in page.items

@@ -20,19 +20,12 @@ from holdfast.store.sqlite import sqlite_path
 from holdfast.worlds import Scope
 from holdfast.worlds.checkpoints import Checkpoint
 from holdfast.worlds.comparing import Part, Views
-from holdfast.worlds.directory import DirectoryWorld
+from holdfast.worlds.directory import DirectoryWorld, StoreInside
 from holdfast.worlds.errors import CheckpointNotFound
 from holdfast.worlds.world import World
 
 _BASENAME = 40
 _NO_STORE = "Name another store by --store or HOLDFAST_URL; `holdfast world checkpoint` makes a new one."
-
-
-class StoreInside(InvalidInput):
-    """The store lies in the directory, so that checkpoints would hold the store that holds them."""
-
-    code = "store_inside"
-    remedy = "Name a store outside of the directory by --store or HOLDFAST_URL."
 
 
 class StoreInMemory(InvalidInput):
@@ -154,4 +147,4 @@ def _refuse_inside(url: str, directory: Path) -> None:
         return
     path, inside = sqlite_path(url.removeprefix("sqlite:///")).resolve(), directory.resolve()
     if path.is_relative_to(inside):
-        raise StoreInside(f"The store {path} lies in {inside}.")
+        raise StoreInside(path, inside)  # before one is made there

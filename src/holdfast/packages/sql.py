@@ -8,7 +8,7 @@ from uuid import UUID
 
 from holdfast.clock import to_datetime, to_micros
 from holdfast.packages.model import PackageRecord, PackageRouteRecord, check_package, check_type, check_version
-from holdfast.pages import EVERYTHING, Page, check_limit, page_of, rows_wanted
+from holdfast.pages import EVERYTHING, InvalidCursor, Page, check_limit, page_of, rows_wanted
 from holdfast.store import Row, Transaction, load_queries
 from holdfast.store.blobs import put_blob, release_blob
 from holdfast.text import is_storable
@@ -99,7 +99,7 @@ def _package_place(after: str | None) -> dict[str, Any]:
         return {"deployed_at": -EVERYTHING, "workflow_type": "", "content_hash": ""}
     found = _PACKAGE_CURSOR.fullmatch(after) if _askable({"after": after}) else None
     if found is None:
-        raise ValueError(f"{after!r:.80} is not a cursor of this list")
+        raise InvalidCursor(after)
     return {"deployed_at": int(found[1]), "content_hash": found[2], "workflow_type": found[3]}
 
 
@@ -111,7 +111,7 @@ def _route_place(after: str | None) -> str:
     if after is None:
         return ""
     if after == "" or not _askable({"after": after}):
-        raise ValueError(f"{after!r:.80} is not a cursor of this list")
+        raise InvalidCursor(after)
     return after
 
 

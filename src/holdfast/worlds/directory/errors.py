@@ -166,7 +166,7 @@ class StoreInside(StateViewError, InvalidInput):
     """The store is in the tree whose bodies it holds: a restore would put an old store in its place."""
 
     code = "store_inside"
-    remedy = "Use a store that is outside of the directory."
+    remedy = "Use a store outside of the directory; on the command line, name it by --store or HOLDFAST_URL."
 
     def __init__(self, store: Path, tree: Path) -> None:
         super().__init__(f"The store {store} lies in {tree}.")
