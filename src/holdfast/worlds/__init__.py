@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from holdfast.worlds.checkpoints import Checkpoint, Moment
 from holdfast.worlds.comparing import WorldDiff
-from holdfast.worlds.model import Change, ChangeKind, Delta, MergeReport, Scope, StateView, diff
+from holdfast.worlds.merging import MergeConflict, MergeReport
+from holdfast.worlds.model import Change, ChangeKind, Delta, Scope, StateView, diff
 from holdfast.worlds.notifier import StateChange, StateChangeNotifier
 from holdfast.worlds.service import MockService, Request, Response, StatefulService
 from holdfast.worlds.world import World
@@ -14,6 +15,7 @@ __all__ = [
     "ChangeKind",
     "Checkpoint",
     "Delta",
+    "MergeConflict",
     "MergeReport",
     "MockService",
     "Moment",

@@ -8,13 +8,11 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from holdfast.worlds.errors import InvalidView, MergeConflict, RevisionGone, ViewVersion
+from holdfast.worlds.errors import InvalidView, RevisionGone, ViewVersion
+from holdfast.worlds.merging import MergeConflict, MergeReport, Policy, merge_resources
 from holdfast.worlds.model import (
     Change,
-    Conflict,
     Delta,
-    MergeReport,
-    Policy,
     Scope,
     StateView,
     check_scope,
@@ -191,20 +189,7 @@ class ResourceService(ABC, Generic[R]):
     def _merged(
         self, present: Mapping[str, R], view: Mapping[str, R], policy: Policy, *, dry_run: bool
     ) -> MergeReport[R]:
-        merged = dict(present)
-        conflicts: list[Conflict[R]] = []
-        for name, record in sorted(view.items()):
-            obstacle = self._obstacle(merged, name, record)
-            if obstacle is None:
-                merged[name] = record
-            elif obstacle != name or merged[name] != record:
-                replaced = policy == "replace" and obstacle == name
-                conflicts.append(Conflict(name, obstacle, merged[obstacle], record, "replaced" if replaced else "kept"))
-                if replaced:
-                    merged[name] = record
-        delta = diff(present, merged)
-        added = tuple(change.resource for change in delta if change.before is None)
-        return MergeReport(added, tuple(conflicts), policy, dry_run, delta)
+        return merge_resources(present, view, policy, self._obstacle, dry_run=dry_run)
 
     def _known(self, scope: Scope) -> int | None:
         """The number of the revision up to which the changes are known here, if any is."""

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import Conflict, HoldfastError, InvalidInput, NotFound
-
-if TYPE_CHECKING:
-    from holdfast.worlds.model import MergeReport
 
 
 class StateViewError(HoldfastError):
@@ -95,22 +91,6 @@ class WorldShared(StateViewError, Conflict):
         super().__init__(f"{scope} belongs to {owner}.")
         self.scope = scope
         self.owner = owner
-
-
-class MergeConflict(StateViewError, Conflict):
-    """A merge by the policy ``fail`` met resources that differ (WO-4). Nothing was changed.
-
-    Attributes:
-        report: all conflicts.
-    """
-
-    code = "merge_conflict"
-    remedy = "Look at the report's conflicts (dry_run=True gives it too), then merge with the policy keep or replace."
-
-    def __init__(self, service: str, report: MergeReport[Any]) -> None:
-        first = report.conflicts[0].resource
-        super().__init__(f"{len(report.conflicts)} resources of {service} differ, first {first!r}.")
-        self.report = report
 
 
 class InvalidScope(InvalidInput):

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Generic, NamedTuple, TypeVar, get_args
 
 import msgspec
 
@@ -22,7 +22,6 @@ from holdfast.worlds.errors import InvalidScope, InvalidView, ViewVersion
 
 R = TypeVar("R")
 V = TypeVar("V", bound="StateView[Any]")
-Policy = Literal["keep", "fail", "replace"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _PATH = re.compile(r" - at `(.*)`$", re.DOTALL)
 _RECORD = "$.resources[...]"
@@ -78,41 +77,6 @@ class Change(Generic[R]):
 
 Delta = tuple[Change[R], ...]
 """What leads from one state to another: one change a resource, in the order of their names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict(Generic[R]):
-    """A resource of a merged view that an existing one stood in the way of (WO-4).
-
-    Attributes:
-        resource: the name in the view.
-        obstacle: the name of what stood in the way: the same, or e.g. a file where a directory is needed.
-        mine: what was there before the merge.
-        theirs: what the view has.
-        resolution: what was done about it.
-    """
-
-    resource: str
-    obstacle: str
-    mine: R
-    theirs: R
-    resolution: Literal["kept", "replaced"]
-
-
-@dataclass(frozen=True, slots=True)
-class MergeReport(Generic[R]):
-    """What a merge did or, with ``dry_run``, would do (WO-4).
-
-    Attributes:
-        added: names of new resources.
-        conflicts: all of them, whatever the policy.
-    """
-
-    added: tuple[str, ...] = ()
-    conflicts: tuple[Conflict[R], ...] = ()
-    policy: Policy = "keep"
-    dry_run: bool = False
-    delta: Delta[R] = field(default=(), repr=False)
 
 
 def diff(before: Mapping[str, R], after: Mapping[str, R]) -> Delta[R]:

@@ -7,7 +7,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from holdfast.worlds.model import MergeReport, Policy, StateView
+from holdfast.worlds.merging import MergeReport, Policy
+from holdfast.worlds.model import StateView
 from holdfast.worlds.notifier import StateChangeNotifier
 
 R = TypeVar("R")

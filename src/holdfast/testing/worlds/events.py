@@ -27,8 +27,7 @@ from holdfast.testing.worlds.samples import (
     suite,
     told,
 )
-from holdfast.worlds import Scope, StateChange
-from holdfast.worlds.errors import MergeConflict
+from holdfast.worlds import MergeConflict, Scope, StateChange
 from holdfast.worlds.model import encode_view
 
 Change = StateChange[Any]

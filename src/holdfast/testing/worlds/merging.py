@@ -22,9 +22,8 @@ from holdfast.testing.worlds.samples import (
     suite,
     told,
 )
-from holdfast.worlds import MergeReport, diff
-from holdfast.worlds.errors import MergeConflict
-from holdfast.worlds.model import Policy
+from holdfast.worlds import MergeConflict, MergeReport, diff
+from holdfast.worlds.merging import Policy
 
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 

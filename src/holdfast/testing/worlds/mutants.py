@@ -13,7 +13,8 @@ from holdfast.store import Store
 from holdfast.worlds import Change, Delta, MergeReport, Scope, StateChange, StateChangeNotifier, StateView, diff
 from holdfast.worlds.base import Plan
 from holdfast.worlds.keyvalue import KeyValueWorld, Number, Value
-from holdfast.worlds.model import Conflict, Policy, apply_delta
+from holdfast.worlds.merging import Conflict, Policy
+from holdfast.worlds.model import apply_delta
 from holdfast.worlds.notifier import Listener
 
 View = StateView[Value]
