@@ -23,7 +23,7 @@ MUTANTS = [
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.port)
 def test_contract(contract: Contract[Any], new_store_url: Callable[[], str], request: pytest.FixtureRequest) -> None:
     backend = NAMES[request.node.callspec.params["new_store_url"]]
-    row = matrix.examine(contract, backend, new_store_url)
+    row = matrix.examine(contract, backend, new_store_url, mutants=backend == "sqlite-memory")
     request.config.stash[MATRIX].append(row)
     assert row.holds, row
     assert list(row.clauses) == contract.suite.clauses
@@ -31,11 +31,20 @@ def test_contract(contract: Contract[Any], new_store_url: Callable[[], str], req
 
 
 @pytest.mark.parametrize(("contract", "mutant"), MUTANTS)
-def test_a_mutant_has_one_fault(contract: Contract[Any], mutant: type[Any]) -> None:
-    """A mutant that breaks everything would be caught by a suite that checks next to nothing."""
-    failed = contract.failures(mutant, lambda: "sqlite://")
-    assert mutant.breaks in failed
-    assert len(failed) < len(contract.suite.checks)
+def test_a_mutant_is_not_wrong_in_everything(contract: Contract[Any], mutant: type[Any]) -> None:
+    """One that is would be caught by a suite that checks next to nothing."""
+    assert any(contract.passes(check, mutant, lambda: "sqlite://") for check in contract.suite.checks)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(1800)
+def test_the_whole_matrix(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every wrong backend on every database."""
+    code = matrix.main([])
+    told = capsys.readouterr().out
+    with capsys.disabled():
+        print(told)
+    assert code == 0
 
 
 def test_every_suite_is_given_wrong_backends_and_every_check_is_named_once() -> None:

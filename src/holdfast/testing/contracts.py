@@ -61,26 +61,21 @@ class Contract(Generic[P]):
         """
         return self.suite.exercise(lambda: self.open(new_url(), self.adapter))
 
-    def failures(self, make: Make, new_url: Callable[[], str], clause: str | None = None) -> list[str]:
-        """The clause of each check that fails on what ``make`` makes; of that ``clause`` alone, only the first."""
-        failed = []
-        hasty = patience.set(HASTY_SECONDS)
-        try:
-            for check in self.suite.checks:
-                if clause in (None, clause_of(check)) and not self._passes(check, make, new_url):
-                    failed.append(clause_of(check))
-                    if clause:
-                        break
-        finally:
-            patience.reset(hasty)
-        return failed
+    def catches(self, mutant: type[Any], new_url: Callable[[], str]) -> bool:
+        """Whether a check of the clause that ``mutant`` breaks notices it."""
+        checks = (check for check in self.suite.checks if clause_of(check) == mutant.breaks)
+        return any(not self.passes(check, mutant, new_url) for check in checks)
 
-    def _passes(self, check: Check[Any], make: Make, new_url: Callable[[], str]) -> bool:
+    def passes(self, check: Check[Any], make: Make, new_url: Callable[[], str]) -> bool:
+        """Whether what ``make`` makes, which is known to be wrong, passes a check."""
+        hasty = patience.set(HASTY_SECONDS)
         try:
             with self.open(new_url(), make) as backend:
                 check(backend)
         except Exception:
             return False
+        finally:
+            patience.reset(hasty)
         return True
 
 

@@ -57,17 +57,16 @@ class Row:
         return not self.missed and not self.survivors
 
 
-def examine(contract: Contract[Any], backend: str, new_url: NewUrl) -> Row:
-    """Exercise one port on one database, and its suite on the mutants."""
+def examine(contract: Contract[Any], backend: str, new_url: NewUrl, *, mutants: bool = True) -> Row:
+    """Exercise one port on one database, and its suite on the mutants, unless they are to be left out."""
     missed: Sequence[str] = ()
     try:
         contract.exercise(new_url)
     except ConformanceFailure as failure:
         missed = failure.failed
-    survivors = [
-        mutant.__name__ for mutant in contract.mutants if not contract.failures(mutant, new_url, mutant.breaks)
-    ]
-    count = len(contract.mutants)
+    given = contract.mutants if mutants else ()
+    survivors = [mutant.__name__ for mutant in given if not contract.catches(mutant, new_url)]
+    count = len(given)
     held = [clause for clause in contract.suite.clauses if clause not in missed]
     return Row(contract.port, backend, tuple(held), tuple(missed), count, count - len(survivors), tuple(survivors))
 
@@ -105,8 +104,8 @@ def table(rows: Iterable[Row]) -> Table:
         made.add_column(column, justify="right" if right else "left", overflow="fold")
     for row in rows:
         missed = "[red]" + ", ".join(row.missed) if row.missed else "none"
-        caught = str(row.caught) if not row.survivors else f"[red]{row.caught} (not {', '.join(row.survivors)})"
-        made.add_row(row.port, row.backend, shortened(row.clauses), missed, str(row.mutants), caught)
+        caught = str(row.caught or "") if not row.survivors else f"[red]{row.caught} (not {', '.join(row.survivors)})"
+        made.add_row(row.port, row.backend, shortened(row.clauses), missed, str(row.mutants or ""), caught)
     return made
 
 
