@@ -124,6 +124,18 @@ def shortened(clauses: Sequence[str]) -> str:
     return f"{clauses[0].partition('-')[0]}-{', '.join(told)}" if clauses else "none"
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Wrong backends are bound to complain."""
+    log = logging.getLogger("holdfast")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m holdfast.testing.matrix", description="Which contracts hold where."
@@ -135,10 +147,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--backend", action="append", choices=BACKENDS, help="only this one; may recur")
     asked = parser.parse_args(arguments)
     contracts = [contract for contract in CONTRACTS if not asked.port or contract.port in asked.port]
-    logging.getLogger("holdfast").setLevel(logging.CRITICAL)  # wrong backends are bound to complain
     rows = []
     with (
         databases(asked.backend or BACKENDS) as found,
+        _quiet(),
         Progress(console=Console(stderr=True), disable=asked.json, transient=True) as bar,
     ):
         task = bar.add_task("", total=len(contracts) * len(found))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.errors import HoldfastError
+from functools import partial
+
 from holdfast.testing.audit.samples import Units, append, grow, last_of, listed, suite
 from holdfast.testing.conformance import expect, expect_equal, expect_raises
 
@@ -45,12 +46,7 @@ def bad_limits_and_cursors(units: Units) -> None:
     expect_equal(listed(units, limit=0).items, [], "a page of none")
     expect_raises(ValueError, "a negative limit", lambda: listed(units, limit=-1))
     for cursor in _MALFORMED:
-        error = _refusal(units, cursor)
-        expect(not isinstance(error, HoldfastError), f"the cursor {cursor!r} is a caller's mistake")
-
-
-def _refusal(units: Units, cursor: str) -> ValueError:
-    return expect_raises(ValueError, f"the cursor {cursor!r}", lambda: listed(units, after=cursor))
+        expect_raises(ValueError, f"the cursor {cursor!r}", partial(listed, units, after=cursor))
 
 
 @suite.check
