@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -30,6 +30,7 @@ from holdfast.errors import IllegalTransition, NotSerialisable
 from holdfast.flows.errors import LeaseLost
 from holdfast.pages import Page
 from holdfast.testing.councils.leases import CouncilPorts
+from holdfast.testing.model_pages import model_page
 from holdfast.text import check_text
 
 R = TypeVar("R")
@@ -132,7 +133,7 @@ class CouncilModel:
     ) -> Page[CouncilRun]:
         found = [run for run in self._tables.runs.values() if status in (None, run.status)]
         found.sort(key=lambda run: (run.created_at, run.id), reverse=True)
-        return _page(found, limit, after, lambda run: str(run.id))
+        return model_page(found, limit, after, lambda run: str(run.id))
 
     def list_events(
         self, run_id: UUID, *, limit: int | None = None, after: str | None = None, superseded: bool = False
@@ -142,7 +143,7 @@ class CouncilModel:
         seen = int(after or 0)
         events = self._tables.events.get(run_id, [])
         found = [event for event in events if event.seq > seen and (superseded or not event.superseded)]
-        return _page(found, limit, None, lambda event: str(event.seq))
+        return model_page(found, limit, None, lambda event: str(event.seq))
 
     def mark_interrupted_runs(self) -> int:
         left = [
@@ -176,7 +177,7 @@ class CouncilModel:
         is_old = self._older_than(retain_days)
         everything = [event for events in self._tables.events.values() for event in events]
         old = [event for event in everything if event.superseded_at is not None and is_old(event.superseded_at)]
-        doomed = _page(old, limit, None, lambda event: "").items
+        doomed = model_page(old, limit, None, lambda event: "").items
         for event in doomed:
             self._tables.events[event.run_id].remove(event)
         return len(doomed)
@@ -184,7 +185,7 @@ class CouncilModel:
     def prune_terminal_runs(self, retain_days: int, *, limit: int | None = None) -> int:
         is_old = self._older_than(retain_days)
         old = [run for run in self._tables.runs.values() if run.status not in _MOVES and is_old(run.updated_at)]
-        doomed = _page(old, limit, None, lambda run: "").items
+        doomed = model_page(old, limit, None, lambda run: "").items
         for run in doomed:
             del self._tables.runs[run.id], self._tables.events[run.id], self._tables.counts[run.id]
         return len(doomed)
@@ -286,18 +287,3 @@ def _plain(value: Any) -> Any:
 def _check_wave(wave_index: int | None) -> None:
     if wave_index is not None and not 0 <= wave_index < 2**31:
         raise InvalidWave(wave_index)
-
-
-def _page(items: Sequence[T], limit: int | None, after: str | None, name: Callable[[T], str]) -> Page[T]:
-    """Its cursor names the last item, so that newcomers ahead of it do no harm."""
-    if limit is not None and limit < 0:
-        raise ValueError(f"a limit cannot be negative, got {limit}")
-    start = 0
-    if after is not None:
-        start = next((place for place, item in enumerate(items, 1) if name(item) == after), -1)
-        if start < 0:
-            raise ValueError(f"{after!r} is not a cursor of this list")
-    end = len(items) if limit is None else min(start + limit, len(items))
-    return Page(
-        [deepcopy(item) for item in items[start:end]], name(items[end - 1]) if start < end < len(items) else None
-    )

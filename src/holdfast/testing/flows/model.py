@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -27,6 +27,7 @@ from holdfast.flows.errors import (
 )
 from holdfast.ids import new_id
 from holdfast.pages import Page
+from holdfast.testing.model_pages import model_page
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -74,11 +75,11 @@ class FlowModel:
         self, owner_session_key: str, *, limit: int | None = None, after: str | None = None
     ) -> Page[Flow]:
         found = [flow for flow in reversed(self._tables.flows) if flow.owner_session_key == owner_session_key]
-        return _page(sorted(found, key=lambda flow: flow.created_at, reverse=True), limit, after)
+        return model_page(sorted(found, key=lambda flow: flow.created_at, reverse=True), limit, after, _id)
 
     def list_by_status(self, status: FlowStatus, *, limit: int | None = None, after: str | None = None) -> Page[Flow]:
         found = [flow for flow in self._tables.flows if flow.status == status]
-        return _page(sorted(found, key=lambda flow: flow.updated_at), limit, after)
+        return model_page(sorted(found, key=lambda flow: flow.updated_at), limit, after, _id)
 
     def update_with_revision(self, flow: Flow) -> Flow:
         present = self._present(flow.id)
@@ -112,7 +113,9 @@ class FlowModel:
         return _own(event)
 
     def list_events(self, flow_id: UUID, *, limit: int | None = None, after: str | None = None) -> Page[FlowEvent]:
-        return _page([event for event in reversed(self._tables.events) if event.flow_id == flow_id], limit, after)
+        return model_page(
+            [event for event in reversed(self._tables.events) if event.flow_id == flow_id], limit, after, _id
+        )
 
     def insert_step(self, step: FlowStep) -> None:
         flow = self._present(step.flow_id)
@@ -146,7 +149,7 @@ class FlowModel:
         return _own(next((step for step in self._tables.steps if step.id == step_id), None))
 
     def list_steps(self, flow_id: UUID, *, limit: int | None = None, after: str | None = None) -> Page[FlowStep]:
-        return _page([step for step in self._tables.steps if step.flow_id == flow_id], limit, after)
+        return model_page([step for step in self._tables.steps if step.flow_id == flow_id], limit, after, _id)
 
     def find_step_by_run_id(self, flow_id: UUID, run_id: str) -> FlowStep | None:
         return _own(next((step for step in self.list_steps(flow_id).items if step.run_id == run_id), None))
@@ -166,7 +169,7 @@ class FlowModel:
         now = to_datetime(self._clock.micros())
         old = [flow for flow in self._tables.flows if (now - flow.updated_at) / _DAY > retain_days]
         ended = sorted((flow for flow in old if flow.status not in _MOVES), key=lambda flow: flow.updated_at)
-        doomed = {flow.id for flow in _page(ended, limit, None).items}
+        doomed = {flow.id for flow in model_page(ended, limit, None, _id).items}
         self._tables.flows = [flow for flow in self._tables.flows if flow.id not in doomed]
         self._tables.steps = [step for step in self._tables.steps if step.flow_id not in doomed]
         self._tables.events = [event for event in self._tables.events if event.flow_id not in doomed]
@@ -206,20 +209,5 @@ def _own(record: T) -> T:
     return deepcopy(record)
 
 
-def _page(items: Sequence[T], limit: int | None, after: str | None) -> Page[T]:
-    """Its cursor names the last item by id, so that newcomers ahead of it do no harm."""
-    if limit is not None and limit < 0:
-        raise ValueError(f"a limit cannot be negative, got {limit}")
-    start = 0
-    if after is not None:
-        start = next((n for n, item in enumerate(items, 1) if str(_id(item)) == after), -1)
-        if start < 0:
-            raise ValueError(f"{after!r} is not a cursor of this list")
-    end = len(items) if limit is None else min(start + limit, len(items))
-    return Page(
-        [_own(item) for item in items[start:end]], str(_id(items[end - 1])) if start < end < len(items) else None
-    )
-
-
-def _id(item: Any) -> UUID:
-    return item.id  # type: ignore[no-any-return]
+def _id(item: Any) -> str:
+    return str(item.id)

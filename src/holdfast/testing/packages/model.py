@@ -16,7 +16,7 @@ from uuid import UUID
 from holdfast.audit import AuditRow
 from holdfast.packages import PackagePorts, PackageRecord, PackageRouteRecord
 from holdfast.packages.model import check_package, check_type, check_version
-from holdfast.pages import Page
+from holdfast.pages import InvalidCursor, Page, check_limit
 from holdfast.text import is_storable
 
 R = TypeVar("R")
@@ -130,13 +130,12 @@ def _package_place(record: PackageRecord) -> list[str]:
 
 def _page(items: Sequence[T], place: Callable[[T], list[str]], limit: int | None, after: Any) -> Page[T]:
     """Its cursor is a place in the order, its texts one below the other."""
-    if limit is not None and limit < 0:
-        raise ValueError(f"a limit cannot be negative, got {limit}")
+    check_limit(limit)
     ordered = sorted(items, key=place)
     if after is not None:
         start = after.split("\n") if isinstance(after, str) and is_storable(after) else [""]
         if not all(start) or (items and len(start) != len(place(items[0]))):
-            raise ValueError(f"{after!r} is not a cursor of this list")
+            raise InvalidCursor(after)
         ordered = [item for item in ordered if place(item) > start]
     shown = ordered if limit is None else ordered[:limit]
     return Page(shown, "\n".join(place(shown[-1])) if shown and len(shown) < len(ordered) else None)

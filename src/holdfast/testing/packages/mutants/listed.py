@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.clock import to_micros
 from holdfast.packages import PackageRecord, PackageRouteRecord, SqlPackageStore
-from holdfast.pages import Page, page_of, parse_cursor, rows_wanted
+from holdfast.pages import InvalidCursor, Page, page_of, parse_cursor, rows_wanted
 from holdfast.testing.packages.mutants.base import Mutant
 
 
@@ -60,7 +60,7 @@ class BeginsWithTheEpoch(Mutant):
 
     def list_packages(self, *, limit: int | None = None, after: str | None = None) -> Page[PackageRecord]:
         if isinstance(after, str) and after.startswith("-"):
-            raise ValueError(f"{after!r} is not a cursor of this list")
+            raise InvalidCursor(after)
         return super().list_packages(limit=limit, after=after)
 
 
