@@ -1,4 +1,4 @@
-"""Every code block of the README and the docs runs."""
+"""Every code block of the README and the docs runs, a page's blocks in order and in one directory, as a reader's do."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from holdfast.store import open_store
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RUNNABLE = {"python", "sh"}
 BLOCKS = [
-    pytest.param(kind, body, id=f"{page.name}-{number}")
+    pytest.param(page.name, kind, body, id=f"{page.name}-{number}")
     for page in PAGES
     for number, (kind, body) in enumerate(BLOCK.findall(page.read_text()))
 ]
@@ -26,19 +29,30 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": path, "HOLDFAST_URL": "sqlite:///docs.db"}
 
 
-@pytest.mark.parametrize(("kind", "body"), BLOCKS)
-def test_block(kind: str, body: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def desks(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Gives each page's directory."""
+    made: dict[str, Path] = {}
+
+    def desk(page: str) -> Path:
+        if page not in made:
+            made[page] = tmp_path_factory.mktemp("docs")
+            open_store(f"sqlite:///{made[page]}/docs.db").close()
+        return made[page]
+
+    return desk
+
+
+@pytest.mark.parametrize(("page", "kind", "body"), BLOCKS)
+def test_block(page: str, kind: str, body: str, desks: Callable[[str], Path]) -> None:
     assert kind in {*RUNNABLE, "text"}, "a block that cannot run is marked as text"
+    folder = desks(page)
     if kind == "python":
-        (tmp_path / "block.py").write_text(body)
-        run([sys.executable, "-W", "error", "block.py"], tmp_path)
+        (folder / "block.py").write_text(body)
+        run([sys.executable, "-W", "error", "block.py"], folder)
     if kind == "sh":
-        run(
-            [sys.executable, "-c", "from holdfast.store import open_store; open_store('sqlite:///docs.db').close()"],
-            tmp_path,
-        )
         for line in body.splitlines():
-            shell_line(line.partition("#")[0].strip(), tmp_path)
+            shell_line(line.partition("#")[0].strip(), folder)
 
 
 def shell_line(line: str, folder: Path) -> None:
