@@ -36,6 +36,7 @@ from holdfast.store import Store, Transaction, load_queries, open_store
 from holdfast.testing import UnitRunner, VirtualClock
 from holdfast.testing.audit import AuditPorts
 from holdfast.testing.audit.samples import ODD_DETAILS, Rows, edited, reference_hash
+from tests.threads import aside
 
 Units = UnitRunner[AuditPorts]
 
@@ -275,7 +276,7 @@ def test_verification_sees_one_moment(sqlite_url: str) -> None:
         store.run(lambda tx: [SqlAuditLog(tx).append("a", "s", {"n": n}) for n in range(600)])
 
         def meanwhile(tx: Transaction) -> Any:
-            return verify_chain(tx, progress=lambda rows: append(store) and None)
+            return verify_chain(tx, progress=lambda rows: aside(lambda: append(store)) and None)
 
         found = store.read(meanwhile)
         assert (found.rows, found.findings) == (600, ())

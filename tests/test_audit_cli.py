@@ -79,7 +79,7 @@ def test_a_broken_chain_is_exit_code_1_with_each_finding(acted: str, run: Run) -
     assert all(one["message"] and one["remedy"] for one in told.json["findings"])
     human = run("audit", "verify", "--store", acted)
     assert human.code == 1
-    for part in ("Row 2 was edited", "Row 4 is missing", "The chain is broken"):
+    for part in ("Row 2 was edited", "Row 4 is missing", "The chain is not sound"):
         assert part in human.out
     exported = run("audit", "export", "--store", acted, "--json")
     assert (exported.code, exported.error["code"]) == (1, "audit_chain_broken")
@@ -166,6 +166,64 @@ def test_bad_input(run: Run, sqlite_url: str, tmp_path: Path, arguments: list[st
     refused = run("audit", *given, "--json")
     assert (refused.code, refused.error["code"]) == (code, error)
     assert refused.error["remedy"]
+
+
+def test_an_export_without_rows_verifies_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    told = run("audit", "verify", str(tmp_path / "empty"), "--json")
+    assert (told.code, told.json["sound"], told.json["rows"]) == (1, False, 0)
+    assert told.json["findings"][0]["code"] == "no_rows"
+    assert "The file holds no rows." in run("audit", "verify", str(tmp_path / "empty")).out
+
+
+def test_rows_that_should_be_signed_and_are_not_there(acted: str, run: Run) -> None:
+    told = run("audit", "verify", "--store", acted, "--signed-from", "99", "--json")
+    assert (told.code, told.json["findings"][0]["code"]) == (1, "signed_rows_missing")
+    assert "--signed-from" in told.json["findings"][0]["remedy"]
+
+
+@pytest.mark.parametrize("command", [("ls",), ("verify",), ("checkpoint",), ("export",)])
+def test_a_table_that_is_gone(acted: str, run: Run, command: tuple[str, ...]) -> None:
+    with open_store(acted) as store:
+        store.run(lambda tx: [tx.execute(f"DROP TABLE audit_{name}") for name in ("rows", "head", "checkpoints")])
+    told = run("audit", *command, "--store", acted, "--json")
+    assert (told.code, told.error["code"]) == (1, "store_damaged")
+    assert "audit_" in told.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "code"),
+    [
+        ("DELETE FROM audit_rows WHERE seq = 5", "audit_chain_broken"),
+        ("DELETE FROM audit_rows", "audit_chain_broken"),
+        (
+            "UPDATE audit_head SET hash = prev FROM (SELECT prev_hash AS prev FROM audit_rows WHERE seq = 5) AS r",
+            "audit_chain_broken",
+        ),
+        ("DELETE FROM audit_head", "audit_chain_broken"),
+        ("UPDATE audit_rows SET detail = '{' WHERE seq = 5", "audit_row_damaged"),
+    ],
+)
+def test_doctor_looks_at_the_end_of_the_chain(acted: str, run: Run, statement: str, code: str) -> None:
+    assert run("doctor", "--store", acted, "--json").json["problems"] == []
+    tamper(acted, statement)
+    told = run("doctor", "--store", acted, "--json")
+    assert told.code == 1
+    (problem,) = told.json["problems"]
+    assert problem["code"] == code
+    assert "holdfast audit verify" in problem["remedy"]
+
+
+def test_a_missing_key_is_named_by_where_it_was_named(
+    acted: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = str(tmp_path / "none")
+    given = run("audit", "verify", "--store", acted, "--key", none, "--json").error
+    assert KEY_VARIABLE not in given["message"] + given["remedy"]
+    monkeypatch.setenv(KEY_VARIABLE, none)
+    found = run("audit", "checkpoint", "--store", acted, "--json").error
+    assert found["code"] == given["code"] == "audit_key_not_found"
+    assert f"Correct {KEY_VARIABLE}" in found["remedy"]
 
 
 def test_keys_from_the_command_line(acted: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

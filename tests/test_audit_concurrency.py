@@ -18,6 +18,7 @@ from holdfast.store import Store, Transaction, open_store
 from holdfast.testing import StoreUnits, Violation
 from holdfast.testing.audit import SqlAuditPorts
 from holdfast.testing.audit.records import appenders_never_fork_the_chain
+from tests.threads import aside
 
 THREADS, APPENDS = 16, 25
 PROCESSES, SHARE = 4, 40
@@ -136,7 +137,7 @@ def test_the_second_appender_waits_for_the_first(postgres_url: str) -> None:
 
 def waiting_for_the_head(store: Store) -> bool:
     query = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE audit_head%'"
-    return bool(store.read(lambda tx: tx.fetch(query)))
+    return bool(aside(lambda: store.read(lambda tx: tx.fetch(query))))
 
 
 class Unlocked(SqlAuditLog):

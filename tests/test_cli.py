@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -256,6 +257,42 @@ def test_the_store_is_found_by_option_then_environment_then_default(
     monkeypatch.setenv("HOLDFAST_URL", urls["environment"])
     assert goal() == "environment"
     assert goal("--store", urls["option"]) == "option"
+
+
+@pytest.mark.parametrize("command", [("flow", "ls"), ("prune", "--days", "0"), ("doctor",)])
+def test_a_table_that_is_gone(url: str, run: Run, command: tuple[str, ...]) -> None:
+    with open_store(url) as store:
+        cascade = "" if url.startswith("sqlite") else " CASCADE"
+        store.run(lambda tx: tx.execute(f"DROP TABLE flows{cascade}"))
+    told = run(*command, "--store", url, "--json")
+    assert told.code == 1
+    problem = told.json["problems"][0] if command == ("doctor",) else told.error
+    assert problem["code"] == "store_damaged"
+    assert "flows" in problem["message"]
+    assert "backup" in problem["remedy"]
+
+
+def test_an_interrupt_is_told(url: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("holdfast.cli.doctor.check_up", interrupted)
+    human = run("doctor", "--store", url)
+    assert (human.code, human.out, human.err) == (130, "", "Interrupted.\n")
+    told = run("doctor", "--store", url, "--json")
+    assert (told.code, told.error["code"]) == (130, "interrupted")
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("flow", "ls", "--json"), ("flow", "ls")])
+def test_nobody_reads_on(url: str, samples: Samples, arguments: tuple[str, ...]) -> None:
+    """The reader is gone before the first line, as ``| head -0`` is."""
+    read, write = os.pipe()
+    os.close(read)
+    store = ["--store", url] if "flow" in arguments else []
+    command = [sys.executable, "-m", "holdfast", *arguments, *store]
+    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (141, b"")
 
 
 def test_help_and_version(run: Run) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from holdfast.audit import SqlAuditLog
 from holdfast.councils import CouncilRun, RunStatus, SqlCouncilRepository, TaskGraph, TaskNode, manager
 from holdfast.councils.errors import RunExists
 from holdfast.errors import IllegalTransition
@@ -40,11 +41,16 @@ def observe(tx: Transaction) -> Any:
     return [(run, councils.list_events(run.id, superseded=True).items) for run in councils.list_runs().items]
 
 
+def observe_with_audit(tx: Transaction) -> Any:
+    rows = SqlAuditLog(tx).list().items
+    return observe(tx), [(row.act, row.subject, row.detail) for row in rows]
+
+
 def rewind_while_done(tx: Transaction) -> object:
     """A rewind that is asked for again finds the log as it is: it says so once more, and supersedes nothing."""
     councils = SqlCouncilRepository(tx)
     if not any(event.kind == "rewound" for event in councils.list_events(RUNS[0]).items):
-        councils.truncate_events_after_wave(RUNS[0], 0)
+        manager.rewind(tx, RUNS[0], 0)
     return None
 
 
@@ -62,7 +68,7 @@ OPERATIONS = {
         (IllegalTransition,),
     ),
     "mark_interrupted": Operation(prepare, lambda tx: SqlCouncilRepository(tx).mark_interrupted_runs(), observe),
-    "rewind": Operation(prepare, rewind_while_done, observe),
+    "rewind": Operation(prepare, rewind_while_done, observe_with_audit),
 }
 
 

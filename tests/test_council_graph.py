@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from holdfast.councils.errors import (
     EmptyGraph,
     GraphTooLarge,
     InvalidGraph,
+    MalformedGraph,
     NamelessNode,
     UnknownDependency,
     UnknownTool,
@@ -212,3 +214,9 @@ def test_only_the_moves_of_the_table_are_legal() -> None:
             else:
                 with pytest.raises(IllegalTransition):
                     check_run_move(origin, target)
+
+
+@pytest.mark.parametrize("nodes", [TaskNode(id="a", task=""), None, "a", iter(())])
+def test_nodes_that_are_no_tuple_are_told(nodes: Any) -> None:
+    with pytest.raises(MalformedGraph, match=type(nodes).__name__):
+        validate(TaskGraph(nodes))

@@ -5,14 +5,33 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from holdfast.councils import NodeStatus, RunStatus, SqlCouncilRepository, TaskGraph, TaskNode, manager
-from holdfast.councils.errors import CyclicGraph, InvalidWave, RunExists, RunHeld, RunNotFound, UnknownNode
-from holdfast.errors import IllegalTransition, InvalidInput
+from holdfast.audit import SqlAuditLog
+from holdfast.councils import (
+    HitlMode,
+    NodeStatus,
+    RunStatus,
+    SqlCouncilRepository,
+    TaskGraph,
+    TaskNode,
+    manager,
+    new_run,
+)
+from holdfast.councils.errors import (
+    CyclicGraph,
+    InvalidEvent,
+    InvalidWave,
+    RunExists,
+    RunHeld,
+    RunNotFound,
+    UnknownNode,
+)
+from holdfast.errors import IllegalTransition, InvalidId, InvalidInput
 from holdfast.ids import new_id
-from holdfast.store import Store, Transaction, open_store
+from holdfast.store import Store, Transaction, WrongHandle, open_store
 from holdfast.testing import VirtualClock
 from holdfast.testing.councils import council_units
 from holdfast.testing.councils.samples import add_run, append, diamond, get, live, log, make_run, present, rewind
@@ -124,23 +143,102 @@ def test_a_node_that_is_not_there_is_not_changed(store_url: str) -> None:
         refused(store, RunNotFound, lambda tx: manager.change_node(tx, new_id(), stray, "kind", {}))
 
 
-def test_an_event_that_cannot_be_recorded_is_logged_and_aborts_nothing(
+def test_a_store_that_fails_to_record_is_logged_and_aborts_nothing(
     store_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """CO-4: neither a payload without JSON, nor an unknown run, nor a store that is gone."""
+    """CO-4: the run goes on without the event."""
     caplog.set_level(logging.WARNING, "holdfast.councils")
     with open_store(store_url) as store:
         units = council_units(store)
         run_id = add_run(units).id
         first = manager.record(store, run_id, "thought", {"text": "é"}, wave_index=0)
-        assert manager.record(store, run_id, "thought", object()) is None
-        assert manager.record(store, new_id(), "thought", {}) is None
         second = manager.record(store, run_id, "thought", None)
         assert live(units, run_id) == [first, second]
-        assert [event.seq for event in live(units, run_id)] == [1, 2]
     assert manager.record(store, run_id, "thought", {}) is None
-    assert len(caplog.records) == 3
+    assert len(caplog.records) == 1
     assert str(run_id) in caplog.text
+
+
+def test_what_the_caller_got_wrong_is_raised_when_an_event_is_recorded(
+    store_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "holdfast.councils")
+    with open_store(store_url) as store:
+        units = council_units(store)
+        run_id = add_run(units).id
+        calls: list[tuple[type[Exception], tuple[Any, ...], int | None]] = [
+            (InvalidInput, (store, run_id, "thought", object()), None),
+            (InvalidInput, (store, run_id, "a\0b", {}), None),
+            (InvalidEvent, (store, run_id, "", {}), None),
+            (InvalidWave, (store, run_id, "thought", {}), -1),
+            (InvalidId, (store, "x", "thought", {}), None),
+            (RunNotFound, (store, new_id(), "thought", {}), None),
+            (WrongHandle, (run_id, run_id, "thought", {}), None),
+        ]
+        for kind, arguments, wave in calls:
+            with pytest.raises(kind):
+                manager.record(*arguments, wave_index=wave)
+        refused(store, WrongHandle, lambda tx: manager.record(tx, run_id, "thought", {}))
+        refused(store, InvalidInput, lambda tx: manager.record(store, run_id, "thought", {}))
+        with pytest.raises(WrongHandle):
+            store.run(lambda tx: manager.prune(tx, 30))  # type: ignore[arg-type]
+        assert live(units, run_id) == []
+    assert not caplog.records
+
+
+def test_a_rewind_is_one_event_and_one_row_of_the_audit_chain(store_url: str) -> None:
+    """CO-8: who rewound which run from where to where is proved."""
+    with open_store(store_url) as store:
+        units = council_units(store)
+        run = add_run(units, status=RunStatus.FAILED)
+        for wave in (0, 1, 2):
+            append(units, run.id, "kind", {}, wave)
+        event = store.run(lambda tx: manager.rewind(tx, run.id, 0), actor="ann")
+        assert present(units, run.id).status is RunStatus.RUNNING
+        assert live(units, run.id)[-1] == event
+        assert event.payload == {"from": 2, "to": 0, "superseded": 2}
+        (row,) = store.read(lambda tx: SqlAuditLog(tx).list()).items
+        assert (row.actor, row.act, row.subject, row.detail) == (
+            "ann",
+            "council.rewound",
+            str(run.id),
+            event.payload,
+        )
+        refused(store, InvalidWave, lambda tx: manager.rewind(tx, run.id, -1))
+        refused(store, RunNotFound, lambda tx: manager.rewind(tx, new_id(), 0))
+        with pytest.raises(InvalidInput):  # the audit row is refused, and takes the rewind back with it
+            store.run(lambda tx: manager.rewind(tx, run.id, None), actor="a\0b")
+        assert live(units, run.id)[-1] == event
+        assert store.read(lambda tx: SqlAuditLog(tx).head()).seq == 1
+
+
+def test_a_run_is_made_of_a_goal(store_url: str) -> None:
+    clock = VirtualClock()
+    with open_store(store_url, clock=clock) as store:
+        run = new_run("dig", clock=clock, graph=diamond(), hitl_mode=HitlMode.NODE)
+        store.run(lambda tx: manager.create(tx, run))
+        assert present(council_units(store), run.id) == run
+        assert run.created_at == run.updated_at == clock.now()
+        again = new_run("dig", clock=clock, id=run.id)
+        refused(store, RunExists, lambda tx: manager.create(tx, again))
+        with pytest.raises(InvalidId):
+            new_run("dig", clock=clock, id="x")  # type: ignore[arg-type]
+
+
+def test_the_nodes_of_a_run_that_has_ended_can_be_drained(store_url: str) -> None:
+    """CO-3: what they came to is recorded; the run stays ended."""
+    with open_store(store_url) as store:
+        units = council_units(store)
+        run = add_run(units, graph=diamond(), status=RunStatus.CANCELLED)
+        node = diamond(status=NodeStatus.CANCELLED).nodes[0]
+        store.run(lambda tx: manager.change_node(tx, run.id, node, "node_cancelled", {}))
+        found = present(units, run.id)
+        assert (found.status, found.graph) == (RunStatus.CANCELLED, diamond(status=NodeStatus.CANCELLED))
+
+
+def test_a_store_where_a_transaction_is_due_is_told(store_url: str) -> None:
+    with open_store(store_url) as store, pytest.raises(WrongHandle, match=r"not Store\. .*store\.run"):
+        manager.create(store, make_run())  # type: ignore[arg-type]
 
 
 def test_the_store_failing_half_way_loses_the_event_and_keeps_the_numbers(store_url: str) -> None:

@@ -32,6 +32,7 @@ from holdfast.testing.councils.samples import (
     present,
     rewind,
 )
+from tests.threads import aside
 
 Units = UnitRunner[CouncilPorts]
 
@@ -143,7 +144,7 @@ def waiting_for_a_lock(store: Store) -> bool:
         "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'council_runs|workers' "
         "AND query NOT LIKE '%pg_stat_activity%'"
     )
-    return bool(store.read(lambda tx: tx.fetch(query)))
+    return bool(aside(lambda: store.read(lambda tx: tx.fetch(query))))
 
 
 def beside(
@@ -190,7 +191,7 @@ def test_runs_do_not_wait_for_each_other(postgres_url: str) -> None:
 
         def outer(tx: Transaction) -> int:
             SqlCouncilRepository(tx).append_event(left, "outer", {})
-            return append(units, right).seq
+            return aside(lambda: append(units, right)).seq
 
         assert store.run(outer) == 1
 
@@ -209,7 +210,7 @@ def test_a_run_that_is_just_being_taken_up_is_not_interrupted(postgres_url: str)
         def take_up(tx: Transaction) -> None:
             councils = SqlCouncilRepository(tx)
             assert councils.mark_interrupted_runs() == 1
-            councils.update_run_status(run.id, RunStatus.RUNNING, epoch=begin_lease(units))
+            councils.update_run_status(run.id, RunStatus.RUNNING, epoch=aside(lambda: begin_lease(units)))
 
         assert beside(store, hold, lambda: mark(units), then=take_up) == [0]
         assert present(units, run.id).status is RunStatus.RUNNING

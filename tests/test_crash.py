@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,19 @@ def test_every_write_point_with_real_kills(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_write_point_of_all_with_real_kills(name: str, new_store_url: Callable[[], str], tmp_path: Path) -> None:
     check(SCENARIOS[name], new_store_url, tmp_path, processes=True)
+
+
+def test_a_rehearsed_kill_makes_no_noise(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The dying and their heirs complain of nothing; afterwards the log is as loud as it was."""
+    log, numbers = logging.getLogger("holdfast"), iter(range(10_000))
+    caplog.set_level(logging.INFO, "holdfast")
+    for _ in explore(SCENARIOS["sequential"], lambda: f"sqlite:///{tmp_path}/{next(numbers)}.db", tmp_path):
+        assert log.level == logging.INFO
+    assert log.level == logging.INFO
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert capfd.readouterr().err == ""
 
 
 def test_the_explorer_finds_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

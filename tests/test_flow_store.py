@@ -17,6 +17,7 @@ from holdfast.flows.errors import AlreadyTerminal
 from holdfast.store import Store, Transaction, open_store
 from holdfast.testing import StoreUnits, UnitRunner
 from holdfast.testing.flows.samples import add_flow, add_step, make_flow, make_step
+from tests.threads import aside
 
 Units = UnitRunner[FlowStore]
 
@@ -54,7 +55,7 @@ def test_a_step_waits_for_the_flow_that_is_ending(postgres_url: str) -> None:
 
 def waiting_for_a_lock(store: Store) -> bool:
     query = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FOR SHARE OF f%'"
-    return bool(store.read(lambda tx: tx.fetch(query)))
+    return bool(aside(lambda: store.read(lambda tx: tx.fetch(query))))
 
 
 def test_unrelated_flows_do_not_wait_for_each_other(postgres_url: str) -> None:
@@ -66,7 +67,7 @@ def test_unrelated_flows_do_not_wait_for_each_other(postgres_url: str) -> None:
 
         def outer(tx: Transaction) -> int:
             SqlFlowStore(tx).update_with_revision(left)
-            return store.run(lambda inner: SqlFlowStore(inner).update_with_revision(right)).revision
+            return aside(lambda: store.run(lambda inner: SqlFlowStore(inner).update_with_revision(right))).revision
 
         assert store.run(outer) == 1
 

@@ -24,7 +24,7 @@ from holdfast.gateway import (
     routes_digest,
     validate,
 )
-from holdfast.gateway.errors import AmbiguousRoutes, DuplicateRoute, InvalidRoute
+from holdfast.gateway.errors import AmbiguousRoutes, DuplicateRoute, InvalidRequest, InvalidRoute
 from holdfast.gateway.matching import model_test
 from holdfast.gateway.model import MAX_ROUTES
 from holdfast.gateway.overlap import conditions_overlap, patterns_overlap
@@ -243,3 +243,16 @@ def test_a_text_of_routes_is_read() -> None:
     ]
     with pytest.raises(DuplicateRoute, match="'b'"):
         read_routes(text.replace('"a"', '"b"'))
+
+
+@pytest.mark.parametrize("request_", ["gpt-4o", None, {"model": "gpt-4o"}])
+def test_what_is_no_request_is_told_even_where_there_are_no_routes(request_: Any) -> None:
+    route = Route(id="all", target=TARGETS[0])
+    for routes in ([], [route]):
+        with pytest.raises(InvalidRequest, match=r"RoutingRequest\(model="):
+            match(routes, request_)
+
+
+def test_the_remedy_names_what_a_route_holds() -> None:
+    for name in (*Route.__struct_fields__, *Conditions.__struct_fields__, *Target.__struct_fields__):
+        assert name in InvalidRoute.remedy

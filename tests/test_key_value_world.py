@@ -27,6 +27,7 @@ from holdfast.worlds.errors import InvalidScope, InvalidView, RevisionGone
 from holdfast.worlds.keyvalue import ABSENT, Integer, Item, KeyValueWorld, Number, SqlValues, Value
 from holdfast.worlds.keyvalue.errors import InvalidKey, ValueChanged, ValueNotFound, ValueUnfit
 from holdfast.worlds.model import apply_delta, encode_view
+from tests.threads import aside
 
 HERE = Scope("account", "region")
 THERE = Scope("account", "elsewhere")
@@ -381,7 +382,7 @@ def test_a_process_that_merges_waits_for_the_one_that_changes(postgres_url: str)
         def change(tx: Transaction) -> None:
             SqlValues(tx, "default", HERE).change(lambda present: (Change("a", None, Integer(2)),))
             waiting.start()
-            while not store.read(lambda reader: reader.fetch(_WAITING)):
+            while not aside(lambda: store.read(lambda reader: reader.fetch(_WAITING))):
                 assert waiting.is_alive(), "the merge did not wait for the change"
 
         store.run(change)

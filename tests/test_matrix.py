@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,3 +77,27 @@ def test_what_is_missed_is_said(capsys: pytest.CaptureFixture[str], monkeypatch:
     told = capsys.readouterr().out
     assert wrong.breaks in told
     assert "Right" in told
+    assert matrix.main(["--backend", "sqlite-memory", "--json"]) == 1
+    (row,) = json.loads(capsys.readouterr().out)["items"]
+    assert wrong.breaks in row["missed"]
+    assert set(row["missed"]) == {failure["clause"] for failure in row["failures"]}
+    checks = {check.__name__: check for check in whole.suite.checks}
+    for failure in row["failures"]:
+        assert f"{failure['clause']}, {failure['check']}\n  wanted: {failure['says']}" in told
+        assert (checks[failure["check"]].__doc__ or "").startswith(failure["clause"])
+        assert failure["error"] in told
+
+
+def test_ports_are_named_in_one_word_and_in_any_case(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [contract.port for contract in CONTRACTS]
+    assert len({name.casefold() for name in names if " " not in name}) == len(names)
+    assert matrix.main(["--backend", "sqlite-memory", "--port", "world", "--json"]) == 0
+    assert [row["port"] for row in json.loads(capsys.readouterr().out)["items"]] == ["World"]
+    with pytest.raises(SystemExit):
+        matrix.main(["--port", "Worlds"])
+    assert "StatefulService-files" in capsys.readouterr().err
+
+
+def test_the_page_on_testing_names_every_port() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "testing.md").read_text()
+    assert not [contract.port for contract in CONTRACTS if f"`{contract.port}`" not in page]

@@ -29,9 +29,10 @@ from holdfast.packages.errors import (
     RouteActive,
     VersionPinned,
 )
-from holdfast.store import Store, Transaction, open_store
+from holdfast.store import Store, Transaction, WrongHandle, open_store
 from holdfast.store.blobs import BlobNotFound, get_blob, put_blob, release_blob
 from holdfast.testing import VirtualClock
+from tests.threads import aside
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -227,7 +228,7 @@ def test_an_archive_put_while_another_holder_lets_go_of_its_loss_stays(postgres_
             def fetch_and_let_others_in(*args: Any, **named: Any) -> Any:
                 rows = fetch(*args, **named)
                 if not holding.is_set():
-                    store.run(lambda inner: put_blob(inner, b"lost", holder="first"))
+                    aside(lambda: store.run(lambda inner: put_blob(inner, b"lost", holder="first")))
                     late.start()
                     holding.wait()
                 return rows
@@ -286,7 +287,7 @@ def test_types_do_not_wait_for_each_other(postgres_url: str) -> None:
 
         def outer(tx: Transaction) -> None:
             SqlPackageStore(tx).lock_package_route("left")
-            store.run(lambda inner: deploy(inner, package("right", "right")))
+            aside(lambda: store.run(lambda inner: deploy(inner, package("right", "right"))))
 
         store.run(outer)
         assert len(ledger(store, "right")) == 1
@@ -318,7 +319,7 @@ def test_an_archive_is_not_dropped_under_whoever_puts_it(postgres_url: str, dele
 
 def waiting(store: Store, what: str) -> bool:
     query = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE :what"
-    return bool(store.read(lambda tx: tx.fetch(query, {"what": f"%{what}%"})))
+    return bool(aside(lambda: store.read(lambda tx: tx.fetch(query, {"what": f"%{what}%"}))))
 
 
 def test_archives_survive_racing_deploys_and_unloads(store: Store) -> None:
@@ -377,3 +378,14 @@ def test_a_deployed_archive_is_gone_with_its_failed_unit(store: Store) -> None:
     with pytest.raises(BlobNotFound):
         store.read(lambda tx: get_blob(tx, record.content_hash))
     assert ledger(store) == []
+
+
+def test_what_is_no_record_or_no_transaction_is_told(store: Store) -> None:
+    with pytest.raises(InvalidPackage, match=r"PackageRecord, not str"):
+        store.run(lambda tx: deploy(tx, "f"))  # type: ignore[arg-type]
+    with pytest.raises(InvalidPackage, match=r"PackageRecord, not NoneType"):
+        store.run(lambda tx: SqlPackageStore(tx).put_package(None))  # type: ignore[arg-type]
+    for act in (lambda: deploy(store, package()), lambda: rollback(store, "f"), lambda: retire(store, "f")):  # type: ignore[arg-type]
+        with pytest.raises(WrongHandle, match=r"not Store\. .*store\.run"):
+            act()
+    assert store.read(lambda tx: SqlAuditLog(tx).head()).seq == 0

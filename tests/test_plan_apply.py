@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import Thread
 from typing import Any
 
@@ -13,9 +14,18 @@ from holdfast.gateway import RouteSet, SqlRoutingTable
 from holdfast.gateway.errors import AmbiguousRoutes, RoutesCorrupt, RoutesLost, RoutesMoved
 from holdfast.gateway.manager import replace_routes
 from holdfast.plans import PlanStatus, SqlPlanStore, apply_plan, propose_plan, revert_plan
-from holdfast.plans.errors import DigestMismatch, InvalidState, PlanDamaged, PlanExists, PlanNotFound, StalePlan
-from holdfast.store import Store, Transaction, open_store
-from holdfast.testing.plans.samples import STRONG, make_route, make_set
+from holdfast.plans.errors import (
+    DigestMismatch,
+    InvalidPlan,
+    InvalidState,
+    PlanDamaged,
+    PlanExists,
+    PlanNotFound,
+    StalePlan,
+)
+from holdfast.store import Store, Transaction, WrongHandle, open_store
+from holdfast.testing.plans.samples import STRONG, make_plan, make_route, make_set
+from tests.threads import aside
 
 
 def live(store: Store) -> RouteSet:
@@ -229,8 +239,8 @@ def test_reviewers_do_not_wait(postgres_url: str) -> None:
 
         def applying(tx: Transaction) -> None:
             apply_plan(tx, plan.id)
-            assert live(store).revision == 0
-            found = store.run(lambda inner: SqlPlanStore(inner).get(plan.id))
+            assert aside(lambda: live(store)).revision == 0
+            found = aside(lambda: store.run(lambda inner: SqlPlanStore(inner).get(plan.id)))
             assert found is not None
             assert found.status is PlanStatus.PROJECTED
 
@@ -240,4 +250,31 @@ def test_reviewers_do_not_wait(postgres_url: str) -> None:
 
 def waiting_for_a_lock(store: Store) -> bool:
     query = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%routing_head FOR UPDATE%'"
-    return bool(store.read(lambda tx: tx.fetch(query)))
+    return bool(aside(lambda: store.read(lambda tx: tx.fetch(query))))
+
+
+@pytest.mark.parametrize("revision", [-1, True, 1.0, "1"])
+def test_a_plan_is_made_for_a_revision_that_a_table_can_have(store_url: str, revision: Any) -> None:
+    with open_store(store_url) as store:
+        with pytest.raises(InvalidPlan, match="revision"):
+            store.run(lambda tx: propose_plan(tx, make_set("new"), base_revision=revision))
+        plan = replace(make_plan(0, make_set("new")), base_revision=revision)
+        with pytest.raises(InvalidPlan, match="revision"):
+            store.run(lambda tx: SqlPlanStore(tx).insert(plan))
+        assert store.read(lambda tx: SqlPlanStore(tx).list()).items == []
+
+
+def test_a_store_where_a_transaction_is_due_is_told(store_url: str) -> None:
+    with open_store(store_url) as store:
+        plan = store.run(lambda tx: propose_plan(tx, make_set("new")))
+        acts: list[Any] = [
+            lambda: propose_plan(store, make_set("new")),  # type: ignore[arg-type]
+            lambda: propose_plan(store, make_set("new"), base_revision=0),  # type: ignore[arg-type]
+            lambda: apply_plan(store, plan.id),  # type: ignore[arg-type]
+            lambda: revert_plan(store, plan.id),  # type: ignore[arg-type]
+            lambda: replace_routes(store, []),  # type: ignore[arg-type]
+        ]
+        for act in acts:
+            with pytest.raises(WrongHandle, match=r"not Store\. .*store\.run"):
+                act()
+        assert rows(store) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,13 +14,17 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
+import psycopg
 import pytest
 
-from holdfast.errors import InvalidInput, StoreClosed, StoreFull
+from holdfast import Holdfast, workflow
+from holdfast.audit import verify_store
+from holdfast.errors import AsyncWork, InvalidInput, NestedUnit, ReadOnlyUnit, StoreClosed, StoreDamaged, StoreFull
 from holdfast.flows import SqlFlowStore
 from holdfast.store import Store, Transaction, Unit, open_store
 from holdfast.store.blobs import BlobCorrupt, BlobNotFound, get_blob, put_blob
 from holdfast.testing.flows.samples import make_flow
+from tests.threads import aside
 
 BIG = 1024 * 1024
 
@@ -179,17 +183,95 @@ def test_reads_see_one_state(kind: str, request: pytest.FixtureRequest) -> None:
 
         def work(tx: Transaction) -> list[int]:
             before = len(tx.fetch("SELECT n FROM notes"))
-            store.run(note(1))
+            aside(lambda: store.run(note(1)))
             return [before, len(tx.fetch("SELECT n FROM notes"))]
 
         assert store.read(work) == [0, 0]
         assert noted(store) == [1]
 
 
-def test_a_reader_of_a_file_cannot_write(sqlite_store: Store) -> None:
-    with pytest.raises(Exception, match="readonly"):
-        sqlite_store.read(note(1))
-    assert noted(sqlite_store) == []
+def test_a_reading_unit_cannot_write(store: Store) -> None:
+    store.run(note(1))
+    for act in (store.read, lambda work: asyncio.run(store.aread(work))):
+        for work in (note(2), lambda tx: tx.execute("DELETE FROM notes"), lambda tx: tx.execute("DROP TABLE notes")):
+            with pytest.raises(ReadOnlyUnit) as caught:
+                act(work)
+            assert "store.run" in caught.value.remedy
+    assert noted(store) == [1]
+    assert store.run(note(2)) == 2, "only reading units are kept from writing"
+
+
+def test_a_reading_unit_keeps_its_own_error(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError):
+        store.read(lambda tx: 1 / 0)
+    assert store.run(note(1)) == 1
+
+
+@pytest.mark.parametrize("inner", ["run", "read", "arun", "aread"])
+@pytest.mark.parametrize("outer", ["run", "read"])
+def test_a_unit_inside_a_unit_is_refused_at_once(store: Store, outer: str, inner: str) -> None:
+    def nest(tx: Transaction) -> Any:
+        if inner.startswith("a"):
+            return asyncio.run(getattr(store, inner)(noted_by))
+        return getattr(store, inner)(noted_by)
+
+    with pytest.raises(NestedUnit) as caught:
+        getattr(store, outer)(nest)
+    assert "functions that take tx" in caught.value.remedy
+    assert noted(store) == []
+
+
+def noted_by(tx: Transaction) -> int:
+    return len(tx.fetch("SELECT n FROM notes"))
+
+
+@workflow
+async def nothing_much() -> None: ...
+
+
+def test_a_flow_is_not_started_or_waited_for_inside_a_unit(store_url: str) -> None:
+    with Holdfast(store_url, workflows=[nothing_much]) as hf:
+        flow = hf.start(nothing_much)
+        for act in (lambda: hf.start(nothing_much), flow.result, lambda: verify_store(hf.store)):
+            with pytest.raises(NestedUnit):
+                hf.store.run(lambda tx, act=act: act())
+        flow.result(timeout=30)
+
+
+def test_a_unit_may_wait_for_another_store(store: Store) -> None:
+    with open_store("sqlite://") as other:
+        assert store.run(lambda tx: other.run(lambda inner: inner.fetch("SELECT 1"))) == [(1,)]
+
+
+@pytest.mark.parametrize("reach", ["run", "read", "arun", "aread"])
+def test_asynchronous_work_is_refused(store: Store, reach: str, recwarn: pytest.WarningsRecorder) -> None:
+    async def work(tx: Transaction) -> None:
+        note(1)(tx)
+
+    async def works(tx: Transaction) -> AsyncIterator[int]:
+        yield note(1)(tx)
+
+    def half(tx: Transaction) -> Any:
+        if not reach.endswith("read"):
+            note(2)(tx)
+        return work(tx)
+
+    act = getattr(store, reach)
+    for each in (work, works, half):
+        with pytest.raises(AsyncWork, match="arun") as caught:
+            asyncio.run(act(each)) if reach.startswith("a") else act(each)
+        assert isinstance(caught.value, TypeError)
+    assert noted(store) == []
+    assert [str(warning.message) for warning in recwarn if "never awaited" in str(warning.message)] == []
+
+
+def test_a_table_of_ours_that_is_gone_is_damage_one_of_yours_is_your_own_error(store: Store) -> None:
+    store.run(lambda tx: tx.execute("DROP TABLE blob_holders"))
+    with pytest.raises(StoreDamaged, match="blob_holders"):
+        store.run(lambda tx: put_blob(tx, b"body", holder="me"))
+    for act in (store.run, store.read):
+        with pytest.raises((sqlite3.OperationalError, psycopg.errors.UndefinedTable), match="nothing"):
+            act(lambda tx: tx.fetch("SELECT * FROM nothing"))
 
 
 def test_execute_counts_rows(store: Store) -> None:

@@ -7,11 +7,13 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from holdfast.errors import (
     HoldfastError,
+    StoreDamaged,
     StoreError,
     StorePathUnusable,
     StoreTooNew,
@@ -48,6 +50,32 @@ def test_malformed_urls(url: str) -> None:
     with pytest.raises(StoreUrlInvalid) as caught:
         open_store(url)
     expect_explained(caught.value, "store_url_invalid")
+
+
+@pytest.mark.parametrize(
+    ("given", "remedy"),
+    [
+        ("out.db", "Use sqlite:///out.db."),
+        ("/a/out.sqlite", "Use sqlite:////a/out.sqlite."),
+        ("sqlite:out.db", "Use sqlite:///out.db."),
+        ("sqlite://out.db", "Use sqlite:///out.db."),
+        (Path("out"), "Use sqlite:///out."),
+        (Path("/a/out.db"), "Use sqlite:////a/out.db."),
+        ("sqlite:///out.db?mode=ro", "Use sqlite:///out.db."),
+        (None, StoreUrlInvalid.remedy),
+        (b"out.db", StoreUrlInvalid.remedy),
+        ("ann:secret@host/x.db", StoreUrlInvalid.remedy),
+    ],
+)
+def test_what_is_nearly_a_url_is_told_the_url(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Any, remedy: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreUrlInvalid) as caught:
+        open_store(given)
+    expect_explained(caught.value, "store_url_invalid")
+    assert caught.value.remedy == remedy
+    assert not list(tmp_path.iterdir())
 
 
 def expect_explained(error: HoldfastError, code: str) -> None:
@@ -139,8 +167,24 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, content: bytes
     assert path.read_bytes() == content
 
 
+def test_a_file_that_lost_a_page_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with open_store(f"sqlite:///{path}") as store:
+        store.run(lambda tx: tx.execute("CREATE TABLE notes (n bigint)"))
+        ((page,),) = store.read(lambda tx: tx.fetch("SELECT rootpage FROM sqlite_master WHERE name = 'notes'"))
+        ((size,),) = store.read(lambda tx: tx.fetch("PRAGMA page_size"))
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    with open_store(f"sqlite:///{path}") as store:
+        for act in (store.run, store.read):
+            with pytest.raises(StoreDamaged, match="malformed") as caught:
+                act(lambda tx: tx.fetch("SELECT * FROM notes"))
+            expect_explained(caught.value, "store_damaged")
+
+
 def test_paths_with_odd_characters(tmp_path: Path) -> None:
-    path = tmp_path / "a ?b#c%20d é.db"
+    path = tmp_path / "a b#c%20d é.db"
     for _ in range(2):
         with open_store(f"sqlite:///{path}") as store:
             assert store.run(migrate.schema_version) == len(migrate.migrations())

@@ -157,6 +157,7 @@ def test_the_store_is_made_by_what_keeps_and_by_nothing_else(run: Run, site: Pat
 def test_a_store_inside_the_directory_is_refused(run: Run, site: Path) -> None:
     ended = run("--store", f"sqlite:///{site}/hf.db", "world", "checkpoint", str(site), "x", "--json")
     assert (ended.code, ended.error["code"]) == (2, "store_inside")
+    assert f"--store sqlite:///{site}.db" in ended.error["remedy"]
     assert sorted(path.name for path in site.iterdir()) == ["css", "index.html"], "nothing was made"
 
 
@@ -172,6 +173,10 @@ def test_a_store_inside_the_directory_is_refused(run: Run, site: Path) -> None:
         (["restore", "nothing"], 3, "checkpoint_not_found"),
         (["restore", "before", "--run", "me"], 2, "invalid_id"),
         (["restore", "{broken}"], 2, "invalid_view"),
+        (["restore", "{strange}"], 2, "invalid_view"),
+        (["restore", "before", "--account", "a", "--region", "b"], 2, "invalid_scope"),
+        (["diff", "before", "--account", "a", "--region", "b"], 2, "invalid_scope"),
+        (["checkpoint", "x", "--exclude", "../x"], 2, "invalid_pattern"),
         (["restore", "{foreign}"], 2, "view_version"),
         (["restore", "{escaping}"], 2, "invalid_view"),
         (["restore", "{bodiless}"], 3, "missing_blob"),
@@ -188,6 +193,7 @@ def test_bad_input(call: Call, site: Path, tmp_path: Path, args: list[str], code
     head = {"service": "directory", "version": 1, "resources": {}}
     files = {
         "broken": "{",
+        "strange": '{"x": 1}',
         "foreign": json.dumps(head | {"version": 99}),
         "escaping": json.dumps(head | {"resources": {"../x": file}}),
         "bodiless": json.dumps(head | {"resources": {"x": file}}),
@@ -200,6 +206,7 @@ def test_bad_input(call: Call, site: Path, tmp_path: Path, args: list[str], code
     assert (ended.code, ended.error["code"]) == (code, error)
     assert ended.error["remedy"]
     assert contents(site) == before
+    assert not (site / "a").exists(), "nothing was made"
 
 
 def test_a_directory_that_is_not_there(run: Run, url: str, tmp_path: Path) -> None:
@@ -272,3 +279,53 @@ def test_a_checkpoint_that_a_rewind_undid_is_marked(call: Call, url: str) -> Non
         store.run(lambda tx: SqlCheckpoints(tx).supersede(Moment(RUN, 1)))
     assert name in call("ls").out
     assert call("ls").out.splitlines()[1].split()[-1] == "undone"
+
+
+def test_a_checkout_with_what_is_not_its_own(call: Call, site: Path) -> None:
+    (site / ".venv").mkdir()
+    (site / ".venv" / "python").symlink_to("/nowhere/python3")
+    refused = call("checkpoint", "before", "--json")
+    assert (refused.code, refused.error["code"]) == (4, "unsupported_file")
+    assert "--exclude" in refused.error["remedy"]
+    assert call("checkpoint", "before", "--exclude", ".venv", "--exclude", "*.pyc").code == 0
+    before = contents(site)
+    change(site)
+    (site / "new").mkdir()
+    (site / "new" / "x.pyc").touch()
+    assert "? new: stays, for it holds what is excluded" in call("diff", "before").out
+    done = call("restore", "before", "--json").json
+    assert done["staying"] == ["new"]
+    assert contents(site) == before | {"new/x.pyc": ""}
+    assert (site / ".venv" / "python").is_symlink(), "the checkpoint's own patterns hold, though not given again"
+    assert call("restore", done["before"]).code == 0, "a restore can be undone"
+
+
+def test_what_came_in_later_is_listed_and_discarded(call: Call, site: Path) -> None:
+    call("checkpoint", "clean")
+    (site / "out").symlink_to("/etc/passwd")
+    for verb in (["diff", "clean"], ["restore", "clean", "--dry-run"]):
+        assert call(*verb).out.startswith("? out: a link to '/etc/passwd', which may leave the root")
+    refused = call("restore", "clean", "--json")
+    assert (refused.code, refused.error["code"]) == (4, "unsupported_file")
+    assert "--discard" in refused.error["remedy"]
+    assert "Discarded out." in call("restore", "clean", "--discard").out
+    assert not (site / "out").is_symlink()
+
+
+def test_a_restore_of_what_is_there_keeps_no_checkpoint(call: Call) -> None:
+    call("checkpoint", "before")
+    assert call("restore", "before").out == "No differences.\n"
+    assert len(call("ls", "--json").json["items"]) == 1
+
+
+def test_a_directory_that_was_moved(call: Call, run: Run, url: str, site: Path) -> None:
+    made = call("checkpoint", "before", "--json").json
+    before = contents(site)
+    change(site)
+    moved = site.rename(site.parent / "moved")
+    refused = run("--store", url, "world", "restore", str(moved), "before", "--json")
+    assert (refused.code, refused.error["code"]) == (3, "checkpoint_not_found")
+    assert f"--world {made['world']}" in refused.error["remedy"]
+    assert run("--store", url, "world", "restore", str(moved), made["id"]).code == 0
+    assert contents(moved) == before
+    assert run("--store", url, "world", "forget", str(moved), made["id"]).code == 0

@@ -284,6 +284,7 @@ class Holdfast:
             InvalidArguments, NotSerialisable, PayloadTooLarge: the arguments do not fit the workflow.
             InvalidId: an empty or malformed id or key.
             FlowExists: the id or key belongs to another workflow, or other arguments.
+            NestedUnit: called inside a unit of work.
             StoreError: it could not be written.
         """
         submit = self._submit_start(workflow, args, kwargs, id, key, owner, goal)
@@ -317,6 +318,7 @@ class Holdfast:
         owner: str,
         goal: str,
     ) -> Callable[[Unit], None]:
+        self.store.refuse_nested()
         if self._registry.get(workflow.name) is not workflow:
             self._registry.add(workflow)
         encoded, digest = workflow.signature.encode(args, kwargs, self._options.max_payload_bytes)
@@ -380,8 +382,10 @@ class Handle(Generic[R]):
             FlowFailed, FlowCancelled, FlowHalted: it did not get there.
             ResultPending: not within ``timeout``.
             UseAwait: called on the event loop that has to do the work.
+            NestedUnit: called inside a unit of work.
         """
         self._refuse_own_loop()
+        self._hf.store.refuse_nested()
         limit = None if timeout is None else seconds(timeout, "A time-out")
         done = threading.Event()
         unit = Unit(_no_work, lambda unit: done.set())

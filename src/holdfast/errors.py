@@ -85,7 +85,7 @@ class InvalidId(InvalidInput):
     """An id that is empty or not a UUID."""
 
     code = "invalid_id"
-    remedy = "Use a UUID (uuid.UUID or its text); for a business key of your own, pass key=… instead."
+    remedy = "Use a UUID, or its text."
 
 
 class NotSerialisable(InvalidInput):
@@ -140,6 +140,13 @@ class StorePathUnusable(StoreError):
     remedy = "Choose a path in an existing, writable directory on a local disk."
 
 
+class StoreDamaged(StoreError):
+    """The database is a store, but a part of it is missing or cannot be read."""
+
+    code = "store_damaged"
+    remedy = "Stop all processes that use it, keep a copy of the database as it is, and restore it from a backup."
+
+
 class StoreFull(StoreError):
     """The disk (or the database's own limit) is full. The unit was not written."""
 
@@ -159,6 +166,27 @@ class StoreClosed(StoreError):
 
     code = "store_closed"
     remedy = "Use it inside `with Holdfast(url) as hf:` (or `async with`)."
+
+
+class NestedUnit(InvalidInput):
+    """A unit of work waits for another one of the same store: it would wait for ever for its own thread, or lock."""
+
+    code = "nested_unit"
+    remedy = "You are inside a unit of work: use its transaction, and call functions that take tx."
+
+
+class ReadOnlyUnit(InvalidInput):
+    """A unit of work that was to read only wrote. Nothing was written."""
+
+    code = "read_only_unit"
+    remedy = "Use store.run (or arun), which may write, in place of store.read."
+
+
+class AsyncWork(InvalidInput, TypeError):
+    """A unit of work is a coroutine function; it was not run, and nothing was written."""
+
+    code = "async_work"
+    remedy = "Write it with def, not async def; a coroutine awaits store.arun(work), and awaits other things around it."
 
 
 class StoreUrlInvalid(InvalidInput):

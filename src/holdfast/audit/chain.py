@@ -10,7 +10,7 @@ from threading import Event
 from holdfast.audit.documents import row_lines
 from holdfast.audit.errors import ChainBroken
 from holdfast.audit.findings import Verification
-from holdfast.audit.model import Checkpoint, Head, StoredRow, Trust, checkpoint_message
+from holdfast.audit.model import GENESIS, Checkpoint, Head, StoredRow, Trust, checkpoint_message
 from holdfast.audit.sql import SqlAuditLog
 from holdfast.audit.verify import Progress, verify
 from holdfast.store import Store, Transaction, Unit
@@ -31,6 +31,22 @@ def checkpoint(tx: Transaction) -> Checkpoint:
     point = Checkpoint(seq=head.seq, hash=head.hash, at=at, key_id=key_id, signature=signature)
     log.add_checkpoint(point)
     return point
+
+
+def check_end(tx: Transaction) -> Head:
+    """See that the head is the last row's, and return it: what costs no walk along the chain.
+
+    Raises:
+        ChainBroken: it is not.
+        RowDamaged: the last row does not read back.
+    """
+    log = SqlAuditLog(tx)
+    head = log.head()
+    rows = log.list(limit=1).items
+    last = Head(rows[0].seq, rows[0].hash) if rows else Head(0, GENESIS)
+    if head != last:
+        raise ChainBroken(f"The audit chain ends with row {last.seq}, and its head is not that row's.")
+    return head
 
 
 def verify_chain(
@@ -77,6 +93,7 @@ def verify_store(
             raise _Abandoned
         progress(rows)
 
+    store.refuse_nested()
     points = list(checkpoints)
     work = partial(verify_chain, checkpoints=points, trust=trust, progress=seen)
     store.submit(Unit(work, answers.put, idempotent=True), reading=True)

@@ -74,7 +74,7 @@ class KeyNotFound(NotFound):
     """There is no key file of that name."""
 
     code = "audit_key_not_found"
-    remedy = "Make one with `holdfast audit keygen FILE`, or correct HOLDFAST_AUDIT_KEY."
+    remedy = "Name a file that is there, or make a key with `holdfast audit keygen FILE`."
 
 
 class SigningUnavailable(HoldfastError):

@@ -26,6 +26,8 @@ class Fault(StrEnum):
     BAD_SIGNATURE = "bad_signature"
     UNKNOWN_KEY = "unknown_key"
     UNSIGNED = "unsigned_rows"
+    NONE_SIGNED = "signed_rows_missing"
+    EMPTY = "no_rows"
 
     @property
     def remedy(self) -> str:
@@ -40,6 +42,9 @@ _REMEDIES = {
     "compare with an export or a backup from that time.",
     Fault.UNKNOWN_KEY: "Hand over that key's public half with --key FILE.pub; if nobody knows it, the row is forged.",
     Fault.UNSIGNED: "Set HOLDFAST_AUDIT_KEY for every process that writes; --allow-unsigned accepts such rows.",
+    Fault.NONE_SIGNED: "Correct --signed-from; if that row was there, the end of the chain was cut off: compare with a "
+    "checkpoint or an export kept elsewhere.",
+    Fault.EMPTY: "Use a file that `holdfast audit export FILE` wrote of a store in which something was done.",
 }
 
 

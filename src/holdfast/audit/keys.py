@@ -108,7 +108,15 @@ def environment_signer() -> Ed25519Signer | None:
         KeyNotFound, KeyInvalid, SigningUnavailable: as :func:`load_signer`.
     """
     named = os.environ.get(KEY_VARIABLE)
-    return load_signer(Path(named)) if named else None
+    if not named:
+        return None
+    try:
+        return load_signer(Path(named))
+    except KeyNotFound as error:
+        raise KeyNotFound(
+            f"{KEY_VARIABLE} names a file that is not there: {named}.",
+            remedy=f"Correct {KEY_VARIABLE}, or make a key with `holdfast audit keygen FILE`.",
+        ) from error
 
 
 def load_public_keys(paths: Iterable[Path]) -> dict[str, Ed25519Verifier]:

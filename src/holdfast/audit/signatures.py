@@ -58,6 +58,13 @@ class SignatureCheck:
         ):
             self._report.add(Fault.BAD_SIGNATURE, point.seq, f"{what} has a signature that is not its key's.")
 
+    def end(self, last: int) -> None:
+        """No more rows; ``last`` is the last one."""
+        wanted = self._trust.signed_from
+        if wanted is not None and wanted > last and not self._trust.unsigned_ok:
+            told = f"No row is checked: rows are signed from row {wanted} on, and the chain ends with row {last}."
+            self._report.add(Fault.NONE_SIGNED, wanted, told)
+
     def _unknown(self, key_id: str) -> bool:
         return bool(self._trust.keys) and key_id not in self._trust.keys
 

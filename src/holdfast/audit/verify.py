@@ -97,6 +97,7 @@ class _Walk:
         for point in chained.from_iterable(self._awaited.values()):
             where = "lies beyond the end of the chain" if point.seq > last.seq else "is of a row that is not there"
             self._report.add(Fault.CHECKPOINT, point.seq, f"The checkpoint of row {point.seq} {where}.")
+        self._signatures.end(last.seq)
         findings, omitted = self._report.end()
         return Verification(
             self.rows, last, findings, self._compared, self._signatures.signed, self._signatures.checked, omitted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +29,7 @@ from holdfast.audit import (
 from holdfast.audit.documents import checkpoint_document, read_checkpoint, read_rows
 from holdfast.audit.errors import CheckpointNotFound
 from holdfast.audit.files import new_file, refuse_taken
+from holdfast.audit.findings import Fault, Finding
 from holdfast.audit.keys import KEY_VARIABLE, generate_key, load_public_keys, public_path
 from holdfast.audit.verify import Progress as Seen
 from holdfast.cli.output import FAILED, Output, clean, counted, human_console, table
@@ -108,7 +109,11 @@ def _verified_store(asked: Session, points: Sequence[Checkpoint], trust: Trust) 
 
 def _verified_file(asked: Session, file: Path, points: Sequence[Checkpoint], trust: Trust) -> Verification:
     with _bar(asked.out, None) as seen:
-        return verify(read_rows(file), checkpoints=points, trust=trust, progress=seen)
+        found = verify(read_rows(file), checkpoints=points, trust=trust, progress=seen)
+    if found.rows:
+        return found
+    empty = Finding(Fault.EMPTY, 0, "The file holds no rows.", Fault.EMPTY.remedy)
+    return replace(found, findings=(empty, *found.findings))
 
 
 @contextmanager
@@ -136,7 +141,7 @@ def _shown(found: Verification, trusting: bool) -> Iterator[RenderableType]:
     if found.sound:
         yield Text(f"✓ The chain is sound: {compared}, head {found.head.seq} {found.head.hash}.", style="bold green")
     else:
-        yield f"The chain is broken: {compared}."
+        yield f"The chain is not sound: {compared}."
 
 
 @app.command("checkpoint")

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from holdfast.audit.chain import check_end
 from holdfast.cli.output import counted
 from holdfast.errors import HoldfastError
 from holdfast.flows import health
@@ -83,7 +84,7 @@ def check_up(url: str, patience: float) -> Checkup:
     return found
 
 
-def _attempt(found: Checkup, act: Callable[[], None]) -> None:
+def _attempt(found: Checkup, act: Callable[[], object]) -> None:
     try:
         act()
     except HoldfastError as error:
@@ -99,7 +100,12 @@ def _look(found: Checkup, url: str, patience: float) -> None:
         found.durability = store.read(_durability)
         check_version(found.schema_found)
         found.writable = store.read(_writable) and found.writable is not False
-        found.health = store.read(health.inspect)
+        _attempt(found, lambda: _look_into(found, store))
+        _attempt(found, lambda: store.read(check_end))
+
+
+def _look_into(found: Checkup, store: Store) -> None:
+    found.health = store.read(health.inspect)
 
 
 def _look_beside(found: Checkup, store: Store) -> None:

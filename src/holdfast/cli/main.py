@@ -1,6 +1,6 @@
 """``holdfast``: the commands, and how their errors become exit codes.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict (130 interrupted).
+Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 130 interrupted, 141 nobody reads on.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import typer
 
 import holdfast
 from holdfast.cli import audit, demo, doctor, flow, prune, worker, world
-from holdfast.cli.output import FAILED, INTERRUPTED, USAGE, Output, exit_code
+from holdfast.cli.output import INTERRUPTED, UNHEARD, USAGE, Output, exit_code
 from holdfast.cli.session import Common, JsonOption, StoreOption
 from holdfast.errors import HoldfastError
 
@@ -59,17 +59,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = Output("--json" in args)
     try:
         code = typer.main.get_command(app).main(args=args, prog_name="holdfast", standalone_mode=False)
+        sys.stdout.flush()
     except HoldfastError as error:
         out.fail(error.code, error.message, error.remedy)
         return exit_code(error)
     except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
+        code = INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        return _unheard()
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # what Typer makes of it
+            return _unheard()
+        raise
     except Exception as error:
         return _refused(out, error)
+    if code == INTERRUPTED:
+        _tell_interrupted(out)
     return code if isinstance(code, int) else 0
+
+
+def _tell_interrupted(out: Output) -> None:
+    if out.json:
+        out.fail("interrupted", "Interrupted.", "Run it again.")
+    else:
+        typer.echo("Interrupted.", err=True)
+
+
+def _unheard() -> int:
+    """Whoever read the answer has heard enough, as ``head`` does: quiet, like programs that SIGPIPE ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return UNHEARD
 
 
 def _refused(out: Output, error: Exception) -> int:

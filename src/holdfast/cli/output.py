@@ -15,7 +15,7 @@ from rich.text import Text
 from holdfast import codec
 from holdfast.errors import Conflict, HoldfastError, InvalidInput, NotFound
 
-FAILED, USAGE, NOT_FOUND, CONFLICT, INTERRUPTED = 1, 2, 3, 4, 130
+FAILED, USAGE, NOT_FOUND, CONFLICT, INTERRUPTED, UNHEARD = 1, 2, 3, 4, 130, 141
 _PIPED_WIDTH = 240
 _STYLES = {
     "finished": "green",

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from holdfast.cli.output import clean, counted, table
 from holdfast.cli.session import AfterOption, JsonOption, LimitOption, StoreOption, actor, session
-from holdfast.cli.world_place import UnreadableView, opened_place, place_of, store_of, world_name
+from holdfast.cli.world_place import Seen, UnreadableView, opened_place, place_of, store_of, without, world_name
 from holdfast.ids import parse_id
 from holdfast.worlds import MergeReport
 from holdfast.worlds.checkpoints import Checkpoint, SqlCheckpoints
@@ -23,7 +23,7 @@ from holdfast.worlds.model import Change, encode_view
 from holdfast.worlds.restoring import abandon_restore
 
 app = typer.Typer(help="Checkpoint, restore, merge and compare the files of a directory.", no_args_is_help=True)
-_STYLES = {"+": "green", "-": "red", "~": "yellow", "!": "yellow"}
+_STYLES = {"+": "green", "-": "red", "~": "yellow", "!": "yellow", "?": "yellow"}
 
 Directory = Annotated[
     Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, help="The directory; its files are the world.")
@@ -36,6 +36,14 @@ AccountOption = Annotated[
     str | None, typer.Option("--account", help="With --region: the files of DIR/ACCOUNT/REGION alone.")
 ]
 RegionOption = Annotated[str | None, typer.Option("--region", help="With --account.")]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="PATTERN",
+        help="Leave such names alone: .venv, *.pyc, docs/build. May be given several times.",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")]
 
 
@@ -52,6 +60,7 @@ def snapshot(
     context: typer.Context,
     directory: Directory,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there, not to stdout.")] = None,
+    exclude: ExcludeOption = None,
     account: AccountOption = None,
     region: RegionOption = None,
     world: WorldOption = None,
@@ -60,8 +69,8 @@ def snapshot(
 ) -> None:
     """Print what the directory is now as a view in JSON; the bodies go into the store."""
     asked = session(context, store, json)
-    with opened_place(asked, place_of(directory, account, region, world), create=True) as opened:
-        (view,) = opened.world.snapshot([opened.scope]).values()
+    with opened_place(asked, place_of(directory, account, region, world, exclude), create=True) as opened:
+        (view,) = opened.world.snapshot([opened.place.scope]).values()
     text = encode_view(view) + "\n"
     if out is None:
         sys.stdout.write(text)
@@ -80,6 +89,7 @@ def checkpoint(
     context: typer.Context,
     directory: Directory,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    exclude: ExcludeOption = None,
     account: AccountOption = None,
     region: RegionOption = None,
     world: WorldOption = None,
@@ -88,8 +98,8 @@ def checkpoint(
 ) -> None:
     """Keep what the directory is now. Costs what changed since the last checkpoint."""
     asked = session(context, store, json)
-    with opened_place(asked, place_of(directory, account, region, world), create=True) as opened:
-        made = opened.world.checkpoint(name, [opened.scope])
+    with opened_place(asked, place_of(directory, account, region, world, exclude), create=True) as opened:
+        made = opened.world.checkpoint(name, [opened.place.scope])
     asked.out.one(made, f"Kept {counted(_resources(made), 'resource')} of {clean(str(directory))} as {name}.")
 
 
@@ -132,19 +142,24 @@ def diff(
     after: Annotated[
         str | None, typer.Argument(metavar="[NAME|FILE]", help="The same; what is there now by default.")
     ] = None,
+    exclude: ExcludeOption = None,
     account: AccountOption = None,
     region: RegionOption = None,
     world: WorldOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show what changed from one state to another: + new, ~ changed, - gone."""
+    """Show what changed from one state to another: + new, ~ changed, - gone, ? what no view can hold."""
     asked = session(context, store, json)
-    with opened_place(asked, place_of(directory, account, region, world)) as opened:
+    with opened_place(asked, place_of(directory, account, region, world, exclude)) as opened:
         old = opened.views(before)
-        new = opened.world.present(old) if after is None else opened.views(after)
+        if after is not None:
+            new, seen = opened.views(after), None
+        else:
+            seen = opened.excluding(old).compared(old)
+            new = seen.views
     found = compare(old, new)
-    asked.out.one(found.to_object(), *_shown(found))
+    asked.out.one(found.to_object() | (seen.to_object() if seen else {}), *_shown(found, seen))
 
 
 @app.command("restore")
@@ -153,7 +168,11 @@ def restore(
     directory: Directory,
     wanted: Wanted,
     dry_run: DryRun = False,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="First remove, for good, links that leave DIR, pipes and sockets.")
+    ] = False,
     run: Annotated[str | None, typer.Option("--run", metavar="ID", help="On behalf of the run that owns it.")] = None,
+    exclude: ExcludeOption = None,
     account: AccountOption = None,
     region: RegionOption = None,
     world: WorldOption = None,
@@ -163,19 +182,26 @@ def restore(
     """Make the directory what it was. What is there now is kept as a checkpoint without a name."""
     asked = session(context, store, json)
     owner = parse_id(run) if run is not None else None
-    with opened_place(asked, place_of(directory, account, region, world)) as opened:
+    with opened_place(asked, place_of(directory, account, region, world, exclude)) as opened:
         views = opened.views(wanted)
-        if dry_run:
-            opened.world.check(views)
-            found = compare(opened.world.present(views), views)
-            told: dict[str, Any] = {"checkpoint": None, "before": None}
-            last = "Nothing was changed."
-        else:
-            done = opened.world.restore(opened.checkpoint(wanted, views), run=owner, actor=actor())
-            found = opened.world.diff(done.before, done.checkpoint)
-            told = {"checkpoint": done.checkpoint.id, "before": done.before.id}
-            last = f"{clean(str(directory))} is restored. What was there is the checkpoint {done.before.id}."
-    asked.out.one(told | {"dry_run": dry_run, "diff": found.to_object()}, *_shown(found), last)
+        opened = opened.excluding(views)
+        opened.world.check(views)
+        seen = opened.compared(views)
+        found = compare(seen.views, views)
+        told: dict[str, Any] = {"checkpoint": None, "before": None, "discarded": []}
+        last = ["Nothing was changed."] if dry_run else []
+        if not dry_run and (found or seen.obstacles):
+            target = opened.checkpoint(wanted, views)
+            done = opened.world.restore(target, run=owner, actor=actor(), discard=discard)
+            before = opened.world.views(done.before)
+            found = compare({part: without(view, seen.staying) for part, view in before.items()}, views)
+            seen = seen._replace(obstacles=())
+            told = {"checkpoint": done.checkpoint.id, "before": done.before.id, "discarded": done.discarded}
+            last = [f"Discarded {printable(name)}." for name in done.discarded]
+            last.append(f"{clean(str(directory))} is restored. What was there is the checkpoint {done.before.id}.")
+    asked.out.one(
+        told | {"dry_run": dry_run, "diff": found.to_object()} | seen.to_object(), *_shown(found, seen), *last
+    )
 
 
 @app.command("merge")
@@ -187,6 +213,7 @@ def merge(
         MergePolicy, typer.Option(help="What to do about what both have, differently.")
     ] = MergePolicy.KEEP,
     dry_run: DryRun = False,
+    exclude: ExcludeOption = None,
     account: AccountOption = None,
     region: RegionOption = None,
     world: WorldOption = None,
@@ -195,8 +222,9 @@ def merge(
 ) -> None:
     """Add what the directory has not; nothing is removed, and nothing replaced unless --policy replace."""
     asked = session(context, store, json)
-    with opened_place(asked, place_of(directory, account, region, world)) as opened:
+    with opened_place(asked, place_of(directory, account, region, world, exclude)) as opened:
         views = opened.views(wanted)
+        opened = opened.excluding(views)
         opened.world.check(views)
         reports = {
             part: opened.world.services[part[0]].merge(*part[1], view, policy=policy.value, dry_run=dry_run)
@@ -216,6 +244,7 @@ def forget(
     context: typer.Context,
     directory: Directory,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The checkpoint's name or id.")],
+    exclude: ExcludeOption = None,
     account: AccountOption = None,
     region: RegionOption = None,
     world: WorldOption = None,
@@ -224,9 +253,9 @@ def forget(
 ) -> None:
     """Delete a checkpoint; the directory stays as it is."""
     asked = session(context, store, json)
-    with opened_place(asked, place_of(directory, account, region, world)) as opened:
-        found = opened.world.find(name)
-        opened.world.forget(found)
+    with opened_place(asked, place_of(directory, account, region, world, exclude)) as opened:
+        found = opened.find(name)
+        opened.store.run(lambda tx: SqlCheckpoints(tx).delete(found), idempotent=True)
     asked.out.one(found, f"Forgot the checkpoint {clean(name)}.")
 
 
@@ -257,9 +286,9 @@ def _resources(checkpoint: Checkpoint) -> int:
     return sum(state.resources for state in checkpoint.states)
 
 
-def _shown(found: WorldDiff) -> list[RenderableType]:
-    lines: list[RenderableType] = [_styled(line) for line in found.lines()]
-    return lines or ["No differences."]
+def _shown(found: WorldDiff, seen: Seen | None) -> list[RenderableType]:
+    lines = [*found.lines(), *(seen.lines() if seen else ())]
+    return [_styled(line) for line in lines] or ["No differences."]
 
 
 def _styled(line: str) -> Text:

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from msgspec import structs
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from holdfast.audit.keys import environment_signer
 from holdfast.cli.output import clean, human_console
 from holdfast.cli.session import PATIENCE_SECONDS, Session
-from holdfast.errors import InvalidInput, StoreMissing
-from holdfast.store import Store, open_store
+from holdfast.errors import InvalidId, InvalidInput, StoreMissing
+from holdfast.ids import parse_id
+from holdfast.store import Store, Transaction, open_store
 from holdfast.store.sqlite import sqlite_path
 from holdfast.worlds import Scope
-from holdfast.worlds.checkpoints import Checkpoint
-from holdfast.worlds.comparing import Part, Views
-from holdfast.worlds.directory import DirectoryWorld, StoreInside
-from holdfast.worlds.errors import CheckpointNotFound
+from holdfast.worlds.checkpoints import Checkpoint, SqlCheckpoints
+from holdfast.worlds.comparing import Part, Views, printable
+from holdfast.worlds.directory import DirectoryWorld, Obstacle, StoreInside, TreeView
+from holdfast.worlds.directory.exclusions import patterns_of
+from holdfast.worlds.errors import CheckpointNotFound, InvalidScope, UnknownService
+from holdfast.worlds.manifests import get_view
+from holdfast.worlds.ownership import describe_scope
 from holdfast.worlds.world import World
 
 _BASENAME = 40
+_MOST_NAMED = 5
 _NO_STORE = "Name another store by --store or HOLDFAST_URL; `holdfast world checkpoint` makes a new one."
 
 
@@ -50,41 +56,134 @@ class Place(NamedTuple):
         name: of its world.
         scope: the account and region in which its files are.
         plain: the directory itself is the tree of that scope.
+        exclude: patterns of the names in it that are left alone.
     """
 
     path: Path
     name: str
     scope: Scope
     plain: bool
+    exclude: tuple[str, ...] = ()
+
+
+class Seen(NamedTuple):
+    """What is there now, as it compares with a state that it may be made into.
+
+    Attributes:
+        views: of it, but for what cannot be compared.
+        obstacles: what no view can hold.
+        staying: folders that the state has not, and that stay, for they hold what is excluded.
+    """
+
+    views: Views
+    obstacles: tuple[Obstacle, ...]
+    staying: list[str]
+
+    def to_object(self) -> dict[str, Any]:
+        """For programs."""
+        return {"unsupported": self.obstacles, "staying": self.staying}
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        for item in self.obstacles:
+            yield f"? {printable(item.path)}: {printable(item.fault)}"
+        for folder in self.staying:
+            yield f"? {printable(folder)}: stays, for it holds what is excluded"
 
 
 class OpenedPlace(NamedTuple):
+    store: Store
+    place: Place
     world: World
     files: DirectoryWorld
-    scope: Scope
 
-    def views(self, wanted: str) -> dict[Part, Any]:
-        """The views of a checkpoint, or the one in a file."""
+    @property
+    def part(self) -> Part:
+        return self.files.service_name, self.place.scope
+
+    def find(self, wanted: str) -> Checkpoint:
+        """The world's checkpoint of that name, or any world's of that id.
+
+        Raises:
+            CheckpointNotFound: there is none; it names the worlds that have one of that name.
+        """
+
+        def elsewhere(tx: Transaction) -> Checkpoint:
+            checkpoints = SqlCheckpoints(tx)
+            with suppress(InvalidId):
+                if found := checkpoints.get(parse_id(wanted)):
+                    return found
+            raise CheckpointNotFound(self.place.name, wanted, checkpoints.worlds_with(wanted, limit=_MOST_NAMED))
+
         try:
-            return self.world.views(wanted)
+            return self.world.find(wanted)
+        except CheckpointNotFound:
+            return self.store.read(elsewhere)
+
+    def views(self, wanted: str) -> Views:
+        """The view of these files that a checkpoint holds, or the one in a file.
+
+        Raises:
+            InvalidScope: the checkpoint holds nothing of this account and region.
+            UnknownService: it holds there what is no directory.
+        """
+        try:
+            found = self.find(wanted)
         except CheckpointNotFound:
             path = Path(wanted)
             if "\0" in wanted or not path.is_file():
                 raise
             try:
-                return {(self.files.service_name, self.scope): self.files.decode(path.read_bytes())}
+                return {self.part: self.files.decode(path.read_bytes())}
             except OSError as error:
                 raise UnreadableView(f"{path} cannot be read: {error.strerror}.") from error
+        states = [state for state in found.states if state.scope == self.place.scope]
+        if not states:
+            where = describe_scope(found.world, self.place.scope)
+            held = " or ".join(f"--account {a} --region {r}" for a, r in sorted({s.scope for s in found.states}))
+            raise InvalidScope(f"The checkpoint {wanted} holds nothing of {where}.", remedy=f"It holds: {held}.")
+        for state in states:
+            if state.service != self.files.service_name:
+                raise UnknownService(found.world, state.service)
+        return {self.part: self.store.read(lambda tx: get_view(tx, states[0].manifest, self.files))}
+
+    def excluding(self, views: Views) -> OpenedPlace:
+        """The same place, without what was left out of ``views``: it would pass for removed since."""
+        noted = {pattern for view in views.values() for pattern in patterns_of(view.not_captured)}
+        if noted.issubset(self.place.exclude):
+            return self
+        return _opened(self.store, self.place._replace(exclude=(*self.place.exclude, *noted)))
 
     def checkpoint(self, wanted: str, views: Views) -> Checkpoint:
-        """The checkpoint of that name, or one made of the file's view."""
-        try:
-            return self.world.find(wanted)
-        except CheckpointNotFound:
-            return self.world.record(views)
+        """The checkpoint ``wanted``, if it is this world's and of ``views`` alone; else one made of them."""
+        with suppress(CheckpointNotFound):
+            found = self.world.find(wanted)
+            if {(state.service, state.scope) for state in found.states} == views.keys():
+                return found
+        return self.world.record(views)
+
+    def compared(self, views: Views) -> Seen:
+        """What is there now, to be compared with ``views``."""
+        self.world.recover()
+        survey = self.files.survey(*self.place.scope)
+        staying = sorted(survey.holding - views[self.part].resources.keys())
+        return Seen({self.part: without(survey.view, staying)}, survey.obstacles, staying)
 
 
-def place_of(directory: Path, account: str | None, region: str | None, world: str | None) -> Place:
+def without(view: TreeView, names: Iterable[str]) -> TreeView:
+    """``view`` but for these resources."""
+    left_out = set(names)
+    kept = {name: entry for name, entry in view.resources.items() if name not in left_out}
+    return structs.replace(view, resources=kept)
+
+
+def place_of(
+    directory: Path,
+    account: str | None,
+    region: str | None,
+    world: str | None,
+    exclude: Iterable[str] | None = None,
+) -> Place:
     """Raises:
     InvalidInput: an account without a region, or the other way round.
     """
@@ -92,8 +191,8 @@ def place_of(directory: Path, account: str | None, region: str | None, world: st
         raise InvalidInput("--account and --region go together.", remedy="Give both, or neither for DIR itself.")
     name = world or world_name(directory)
     if account is None or region is None:
-        return Place(directory, name, DirectoryWorld.LOCAL, True)
-    return Place(directory, name, Scope(account, region), False)
+        return Place(directory, name, DirectoryWorld.LOCAL, True, tuple(exclude or ()))
+    return Place(directory, name, Scope(account, region), False, tuple(exclude or ()))
 
 
 def world_name(directory: Path) -> str:
@@ -119,8 +218,12 @@ def opened_place(asked: Session, place: Place, *, create: bool = False) -> Itera
         Progress(*columns, console=console, disable=quiet, transient=True) as shown,
     ):
         shown.add_task(clean(str(place.path)), total=None)
-        files = (DirectoryWorld.at if place.plain else DirectoryWorld)(place.path, store)
-        yield OpenedPlace(World(store, place.name, [files], [place.scope]), files, place.scope)
+        yield _opened(store, place)
+
+
+def _opened(store: Store, place: Place) -> OpenedPlace:
+    files = (DirectoryWorld.at if place.plain else DirectoryWorld)(place.path, store, exclude=place.exclude)
+    return OpenedPlace(store, place, World(store, place.name, [files], [place.scope]), files)
 
 
 @contextmanager

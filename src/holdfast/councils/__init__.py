@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.councils.graph import GraphLimits, NodeStatus, TaskGraph, TaskNode, validate
-from holdfast.councils.model import CouncilRun, CouncilRunEvent, HitlMode, RunStatus
+from holdfast.councils.model import CouncilRun, CouncilRunEvent, HitlMode, RunStatus, new_run
 from holdfast.councils.sql import SqlCouncilRepository
 from holdfast.councils.store import CouncilRepositoryPort
 
@@ -18,5 +18,6 @@ __all__ = [
     "SqlCouncilRepository",
     "TaskGraph",
     "TaskNode",
+    "new_run",
     "validate",
 ]

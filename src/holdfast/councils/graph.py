@@ -164,6 +164,10 @@ def validate(graph: TaskGraph, limits: GraphLimits = DEFAULT_LIMITS, tools: Coll
     """
     if not isinstance(graph, TaskGraph):
         raise MalformedGraph(f"A graph is a TaskGraph, not {type(graph).__name__}.")
+    if not isinstance(graph.nodes, tuple | list):
+        raise MalformedGraph(
+            f"The nodes of a graph are a tuple of TaskNodes, not {type(graph.nodes).__name__}; of one node: (node,)."
+        )
     if not graph.nodes:
         raise EmptyGraph
     _check_size("nodes", len(graph.nodes), limits.nodes)

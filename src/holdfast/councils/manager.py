@@ -7,14 +7,19 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from holdfast.councils.errors import UnknownNode
+from holdfast.audit import SqlAuditLog
+from holdfast.councils.errors import RunNotFound, UnknownNode
 from holdfast.councils.graph import TaskGraph, TaskNode
 from holdfast.councils.model import CouncilRun, CouncilRunEvent, RunStatus
 from holdfast.councils.sql import SqlCouncilRepository, check_event
-from holdfast.store import Store, Transaction
+from holdfast.errors import InvalidInput
+from holdfast.ids import parse_id
+from holdfast.store import Store, Transaction, as_store
 
 log = logging.getLogger("holdfast.councils")
 CREATED = "created"
+REWOUND = "council.rewound"
+"""The act of a rewind in the audit chain."""
 PRUNE_SLICE = 50
 
 
@@ -61,7 +66,8 @@ def change_graph(
     wave_index: int | None = None,
     epoch: int | None = None,
 ) -> CouncilRunEvent:
-    """Replace a run's graph and append the event that says why, both or neither (CO-3, CO-4).
+    """Replace a run's graph and append the event that says why, both or neither (CO-3, CO-4). Also once the run has
+    ended: nodes that were running then are drained, and record what came of them.
 
     Raises:
         RunNotFound, RunHeld, LeaseLost, InvalidGraph: as the port's ``update_graph``.
@@ -100,14 +106,48 @@ def change_node(
 def record(
     store: Store, run_id: UUID, kind: str, payload: Any, *, wave_index: int | None = None, actor: str = "system"
 ) -> CouncilRunEvent | None:
-    """Append an event that changes no state. A failure is logged and never aborts the run (CO-4); then ``None``."""
+    """Append an event that changes no state. That the store fails is logged and never aborts the run (CO-4); then
+    ``None``. What the caller got wrong is raised.
+
+    Raises:
+        RunNotFound: unknown id.
+        InvalidInput: the event cannot be stored, the id is none, ``store`` is no store (``WrongHandle``), or this is
+            called inside a unit of work (``NestedUnit``).
+    """
+    run = as_store(store).run
+    parse_id(run_id)
+    check_event(kind, payload, wave_index)
     try:
-        return store.run(
+        return run(
             lambda tx: SqlCouncilRepository(tx).append_event(run_id, kind, payload, wave_index=wave_index), actor=actor
         )
-    except Exception as error:  # the payload is an agent's, the store may be anywhere: whatever it is, the run goes on
+    except (InvalidInput, RunNotFound):
+        raise
+    except Exception as error:  # what was handed over is sound: this is the store's failure, or its driver's
         log.warning("the event %r of the council run %s was not recorded: %s", kind, run_id, error)
         return None
+
+
+def rewind(tx: Transaction, run_id: UUID, wave_index: int | None, *, epoch: int | None = None) -> CouncilRunEvent:
+    """Rewind a run to the end of a wave, as the port's ``truncate_events_after_wave`` does (CO-8), with one row in the
+    audit chain, both or neither. The row is the act ``council.rewound`` on the run's id; its detail is the payload of
+    the event: ``from``, ``to``, ``superseded``.
+
+    Args:
+        tx: the transaction; its actor is who rewinds.
+        run_id: the run.
+        wave_index: the last wave that is kept; ``None``: before the first.
+        epoch: who takes the run up.
+
+    Returns:
+        The event ``rewound``.
+
+    Raises:
+        RunNotFound, InvalidWave, LeaseLost: as the port.
+    """
+    event = SqlCouncilRepository(tx).truncate_events_after_wave(run_id, wave_index, epoch=epoch)
+    SqlAuditLog(tx).append(REWOUND, str(parse_id(run_id)), event.payload)
+    return event
 
 
 def prune(store: Store, retain_days: int, progress: Callable[[int], None] = lambda count: None) -> int:
@@ -116,7 +156,9 @@ def prune(store: Store, retain_days: int, progress: Callable[[int], None] = lamb
 
     Raises:
         ValueError: a negative number of days.
+        WrongHandle: ``store`` is no store.
     """
+    as_store(store)
     total = 0
     while count := store.run(
         lambda tx: SqlCouncilRepository(tx).prune_terminal_runs(retain_days, limit=PRUNE_SLICE), idempotent=True

@@ -9,8 +9,10 @@ from functools import total_ordering
 from typing import Any
 from uuid import UUID
 
+from holdfast.clock import Clock, to_datetime
 from holdfast.councils.graph import TaskGraph
 from holdfast.errors import IllegalTransition
+from holdfast.ids import new_id, parse_id
 
 
 class RunStatus(StrEnum):
@@ -88,6 +90,32 @@ class CouncilRun:
     epoch: int | None = None
     created_at: datetime
     updated_at: datetime
+
+
+def new_run(
+    goal: str,
+    *,
+    clock: Clock,
+    graph: TaskGraph | None = None,
+    hitl_mode: HitlMode = HitlMode.NONE,
+    epoch: int | None = None,
+    id: UUID | None = None,
+) -> CouncilRun:
+    """A running run of now, under a fresh id unless one is given. What else it cannot be is refused when it is created.
+
+    Args:
+        goal: what the council is to achieve.
+        clock: where to read the time, such as a transaction's.
+        graph, hitl_mode, epoch, id: as :class:`CouncilRun` has them.
+
+    Raises:
+        InvalidId: ``id`` is no UUID.
+    """
+    now = to_datetime(clock.micros())
+    run_id = new_id() if id is None else parse_id(id)
+    return CouncilRun(
+        id=run_id, goal=goal, graph=graph, hitl_mode=hitl_mode, epoch=epoch, created_at=now, updated_at=now
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

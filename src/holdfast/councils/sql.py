@@ -30,7 +30,7 @@ from holdfast.errors import NotSerialisable, reason
 from holdfast.flows.errors import LeaseLost
 from holdfast.ids import parse_id
 from holdfast.pages import EVERYTHING, Page, check_limit, page_of, parse_cursor, rows_wanted
-from holdfast.store import Row, Transaction, load_queries
+from holdfast.store import Row, Transaction, as_transaction, load_queries
 from holdfast.text import check_texts
 
 _q = load_queries("holdfast.councils")
@@ -53,7 +53,7 @@ class SqlCouncilRepository:
     def __init__(
         self, tx: Transaction, *, limits: GraphLimits = DEFAULT_LIMITS, tools: Collection[str] | None = None
     ) -> None:
-        self._tx = tx
+        self._tx = as_transaction(tx)
         self._limits = limits
         self._tools = tools
 

@@ -55,7 +55,8 @@ class CouncilRepositoryPort(Protocol):
         ...
 
     def update_graph(self, run_id: UUID, graph: TaskGraph, *, epoch: int | None = None) -> None:
-        """Replace the graph of a run, outputs and all, so that resume needs nothing else (CO-3).
+        """Replace the graph of a run, outputs and all, so that resume needs nothing else (CO-3); also of one that has
+        ended, so that nodes which were running then can be recorded as they drain.
 
         Raises:
             RunNotFound: unknown id.

@@ -58,8 +58,16 @@ def make_start(
         raise InvalidId(f"{key!r} cannot be a key.", remedy=f"Use 1 to {MAX_KEY} printable characters.")
     check_text(owner, "owner")  # a group is inserted as one: what the database refuses would cost the others as well
     check_text(goal, "goal")
-    flow_id = new_id() if id is None else parse_id(id)
+    flow_id = new_id() if id is None else _chosen_id(id)
     return Start(str(flow_id), id is not None, key, workflow_type, owner, goal, args, digest, secrets.randbits(63))
+
+
+def _chosen_id(id: UUID | str) -> UUID:
+    try:
+        return parse_id(id)
+    except InvalidId as error:
+        remedy = f"{error.remedy} For a business key of your own, pass key=… instead."
+        raise InvalidId(error.message, remedy=remedy) from None
 
 
 class Starts:

@@ -9,7 +9,17 @@ class InvalidRoute(InvalidInput):
     """A route with a missing, unknown or malformed field, or too many of them in a set."""
 
     code = "invalid_route"
-    remedy = "The message names the field; `docs/plans.md` lists what a route holds."
+    remedy = (
+        "The message names the field. A route has id, priority (a whole number), when (model, key_id, tags)"
+        " and target (provider, model)."
+    )
+
+
+class InvalidRequest(InvalidInput):
+    """Something other than a request to be routed."""
+
+    code = "invalid_request"
+    remedy = "Pass a RoutingRequest, such as RoutingRequest(model=…); it may have a key_id and tags."
 
 
 class DuplicateRoute(InvalidInput):

@@ -8,13 +8,18 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from operator import eq
 
+from holdfast.gateway.errors import InvalidRequest
 from holdfast.gateway.model import Route, RoutingRequest, route_order
 
 _WILD = re.compile(r"[*?]")
 
 
 def match(routes: Iterable[Route], request: RoutingRequest) -> Route | None:
-    """The route that takes ``request``: of those that fit, the highest priority, then the first id; ``None``: none."""
+    """The route that takes ``request``: of those that fit, the highest priority, then the first id; ``None``: none.
+
+    Raises:
+        InvalidRequest: ``request`` is no :class:`~holdfast.gateway.model.RoutingRequest`.
+    """
     return Router(routes).match(request)
 
 
@@ -33,6 +38,8 @@ class Router:
 
     def match(self, request: RoutingRequest) -> Route | None:
         """:func:`match`, with the sorting and the patterns prepared."""
+        if not isinstance(request, RoutingRequest):
+            raise InvalidRequest(f"A request is a RoutingRequest, not {type(request).__name__}.")
         for fits, key_id, tags, route in self._rules:
             if (
                 (key_id is None or key_id == request.key_id)

@@ -9,7 +9,7 @@ from holdfast.errors import NotSerialisable
 from holdfast.gateway.errors import RoutesCorrupt, RoutesLost, RoutesMoved
 from holdfast.gateway.model import Route, RouteSet, route_order, routes_digest
 from holdfast.gateway.validation import validate
-from holdfast.store import Transaction, load_queries
+from holdfast.store import Transaction, as_transaction, load_queries
 
 _q = load_queries("holdfast.gateway")
 
@@ -18,7 +18,7 @@ class SqlRoutingTable:
     """:class:`~holdfast.gateway.store.RoutingTable` over a transaction."""
 
     def __init__(self, tx: Transaction) -> None:
-        self._tx = tx
+        self._tx = as_transaction(tx)
 
     def current(self) -> RouteSet:
         rows = self._tx.fetch(_q["current"])  # one statement: under READ COMMITTED two could see two commits

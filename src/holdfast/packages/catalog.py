@@ -19,7 +19,7 @@ from holdfast.packages.errors import (
     RouteActive,
     VersionPinned,
 )
-from holdfast.packages.model import PackageRecord, check_version
+from holdfast.packages.model import PackageRecord, check_record, check_version
 from holdfast.packages.sql import SqlPackageStore
 from holdfast.packages.store import PackageStore
 from holdfast.pages import Page
@@ -66,6 +66,7 @@ class PackagePorts:
 
     def deploy(self, record: PackageRecord) -> AuditRow:
         """:func:`deploy` through these ports."""
+        check_record(record)
         workflow_type, content_hash = record.workflow_type, record.content_hash
         check_version(workflow_type, content_hash)
         before = self._locked(workflow_type)

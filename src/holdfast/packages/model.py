@@ -55,14 +55,23 @@ class PackageRouteRecord:
     content_hash: str
 
 
+def check_record(record: object) -> None:
+    """Raises:
+    InvalidPackage: it is no record at all.
+    """
+    if not isinstance(record, PackageRecord):
+        raise InvalidPackage(f"A package is a PackageRecord, not {type(record).__name__}.")
+
+
 def check_package(record: PackageRecord) -> None:
     """See that a record may be stored; its archive is hashed.
 
     Raises:
         InvalidWorkflowType, InvalidContentHash: as :func:`check_version`.
         ContentHashMismatch: the hash is another archive's.
-        InvalidPackage: the archive is no bytes, or the time has no time zone.
+        InvalidPackage: the archive is no bytes, the time has no time zone, or it is no record at all.
     """
+    check_record(record)
     check_version(record.workflow_type, record.content_hash)
     _check_archive(record.archive)
     try:

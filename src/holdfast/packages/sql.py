@@ -9,7 +9,7 @@ from uuid import UUID
 from holdfast.clock import to_datetime, to_micros
 from holdfast.packages.model import PackageRecord, PackageRouteRecord, check_package, check_type, check_version
 from holdfast.pages import EVERYTHING, InvalidCursor, Page, check_limit, page_of, rows_wanted
-from holdfast.store import Row, Transaction, load_queries
+from holdfast.store import Row, Transaction, as_transaction, load_queries
 from holdfast.store.blobs import put_blob, release_blob
 from holdfast.text import is_storable
 
@@ -21,7 +21,7 @@ class SqlPackageStore:
     """:class:`~holdfast.packages.store.PackageStore` over a transaction."""
 
     def __init__(self, tx: Transaction) -> None:
-        self._tx = tx
+        self._tx = as_transaction(tx)
 
     def put_package(self, record: PackageRecord) -> None:
         check_package(record)

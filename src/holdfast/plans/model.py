@@ -91,6 +91,15 @@ def plan_digest(base_revision: int, result: PlanResult) -> str:
         raise InvalidPlan(f"The projection has no canonical JSON: {error}.") from error
 
 
+def check_base(base_revision: object) -> None:
+    """Raises:
+    InvalidPlan: no routing table has that revision.
+    """
+    if type(base_revision) is not int or base_revision < 0:
+        remedy = "Revisions count from 0; leave it out for the table as it is now."
+        raise InvalidPlan(f"{base_revision!r} is no revision of the routing table.", remedy=remedy)
+
+
 def new_plan(
     base_revision: int,
     routes: Iterable[ProposedRoute],
@@ -102,10 +111,11 @@ def new_plan(
     """A projected plan, under its digest.
 
     Raises:
-        InvalidPlan: as :func:`plan_digest`.
+        InvalidPlan: as :func:`plan_digest`, or no table has that revision.
         InvalidRoute, DuplicateRoute, AmbiguousRoutes: no set of routes to apply (PL-14).
         InvalidId: ``id`` is no UUID.
     """
+    check_base(base_revision)
     proposed = listed(routes)
     validate(proposed)
     result = PlanResult(proposed_routes=proposed, projection={} if projection is None else projection)

@@ -14,8 +14,8 @@ from holdfast.gateway import ProposedRoute, Route, RoutingTable, SqlRoutingTable
 from holdfast.ids import parse_id
 from holdfast.pages import EVERYTHING, Page, page_of, parse_cursor, rows_wanted
 from holdfast.plans.errors import InvalidPlan, PlanDamaged, PlanExists
-from holdfast.plans.model import PlanResult, PlanRun, PlanStatus, plan_digest
-from holdfast.store import Row, Transaction, load_queries
+from holdfast.plans.model import PlanResult, PlanRun, PlanStatus, check_base, plan_digest
+from holdfast.store import Row, Transaction, as_transaction, load_queries
 from holdfast.text import check_texts
 
 _q = load_queries("holdfast.plans")
@@ -33,7 +33,7 @@ class SqlPlanStore:
     """
 
     def __init__(self, tx: Transaction, routes: RoutingTable | None = None) -> None:
-        self._tx = tx
+        self._tx = as_transaction(tx)
         self._routes = routes or SqlRoutingTable(tx)
 
     def insert(self, run: PlanRun) -> None:
@@ -84,6 +84,7 @@ def _born(run: PlanRun) -> dict[str, Any]:
     Raises:
         InvalidPlan, InvalidRoute, DuplicateRoute, AmbiguousRoutes, PayloadTooLarge: it cannot begin so.
     """
+    check_base(run.base_revision)
     validate(run.result.proposed_routes)
     plan_digest(run.base_revision, run.result)
     run = _read_back(run)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from holdfast.clock import Clock
 from holdfast.errors import StoreMissing, StoreUnreachable, StoreUrlInvalid
 from holdfast.store.database import Backend, Probe, Store, Work
+from holdfast.store.handles import WrongHandle, as_store, as_transaction
 from holdfast.store.keys import prune_keys
 from holdfast.store.migrate import check_version, found_version
 from holdfast.store.queries import Query, load_queries
@@ -21,6 +24,9 @@ __all__ = [
     "Transaction",
     "Unit",
     "Work",
+    "WrongHandle",
+    "as_store",
+    "as_transaction",
     "check_store",
     "load_queries",
     "open_store",
@@ -49,8 +55,8 @@ def open_store(
         probe: called at each write point ("before commit", "after commit"); the crash explorer kills there.
 
     Raises:
-        StoreUrlInvalid: another form of URL.
-        StorePathUnusable, StoreUnreachable, StoreTooNew: it cannot be opened.
+        StoreUrlInvalid: another form of URL, or none.
+        StorePathUnusable, StoreDamaged, StoreUnreachable, StoreTooNew: it cannot be opened.
         StoreMissing: with ``migrate=False``, there is no such file.
     """
     return Store(_backend(url, patience, create=migrate), clock, signer=signer, migrate=migrate, probe=probe)
@@ -68,10 +74,15 @@ def check_store(store: Store) -> None:
 
 
 def _backend(url: str, patience: float | None, *, create: bool) -> Backend:
+    if not isinstance(url, str):
+        raise _no_url(url)
     if url in ("sqlite://", "sqlite:///:memory:"):
         return SqliteBackend(None)
     if url.startswith("sqlite:///"):
-        path = sqlite_path(url.removeprefix("sqlite:///"))
+        named, asked, _ = url.removeprefix("sqlite:///").partition("?")
+        if asked:
+            raise StoreUrlInvalid(f"{url!r} has options, and SQLite takes none.", remedy=f"Use sqlite:///{named}.")
+        path = sqlite_path(named)
         if not create and not path.exists():
             raise StoreMissing(f"There is no file {path}.")
         return SqliteBackend(path, create=create)
@@ -82,4 +93,14 @@ def _backend(url: str, patience: float | None, *, create: bool) -> Backend:
             raise StoreUnreachable(f"{error}.", remedy="pip install 'holdfast[postgres]'") from error
 
         return PostgresBackend(url, patience=PATIENCE_SECONDS if patience is None else patience, create=create)
-    raise StoreUrlInvalid(f"{url!r} is not a store URL.")
+    raise _no_url(url)
+
+
+def _no_url(given: object) -> StoreUrlInvalid:
+    """The error for what is no store URL; of a file's name it says what the URL would be."""
+    told = f"{given!r} is not a store URL."
+    named = str(given).removeprefix("sqlite:").removeprefix("//")
+    is_file = isinstance(given, str) and named.endswith((".db", ".sqlite", ".sqlite3")) and ":" not in named
+    if isinstance(given, Path) or is_file:
+        return StoreUrlInvalid(told, remedy=f"Use sqlite:///{named}.")
+    return StoreUrlInvalid(told)

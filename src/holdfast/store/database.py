@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Protocol, TypeVar
 
 from holdfast.clock import Clock, SystemClock
-from holdfast.errors import HoldfastError, StoreError
+from holdfast.errors import HoldfastError, NestedUnit, StoreError
 from holdfast.store.migrate import migrate as migrate_schema
 from holdfast.store.transaction import Signer, Transaction
 from holdfast.store.units import Executor, Unit, UnitThreads, await_for, wait_for
@@ -117,7 +117,17 @@ class Store:
         Raises:
             StoreClosed: the store was closed.
         """
+        unit.reading = reading
         (self._readers if reading else self._writers).submit(unit)
+
+    def refuse_nested(self) -> None:
+        """Called before waiting for a unit.
+
+        Raises:
+            NestedUnit: by a unit of this store, whose thread (and locks) the other one may need.
+        """
+        if self._writers.here or self._readers.here:
+            raise NestedUnit("A unit of work cannot wait for another one of the same store.")
 
     def run(self, work: Work[R], *, actor: str = "system", idempotent: bool = False) -> R:
         """Run ``work`` in a transaction; returns its result once it is durable.
@@ -130,27 +140,38 @@ class Store:
 
         Raises:
             StoreError: the database could not do it; nothing was written.
+            NestedUnit: called inside another unit of this store.
+            AsyncWork: ``work`` is a coroutine function; nothing was written.
             Exception: whatever ``work`` raises; nothing was written.
         """
+        self.refuse_nested()
         return wait_for(  # type: ignore[no-any-return]
             lambda answer: self.submit(Unit(work, answer, actor=actor, idempotent=idempotent)), self._stuck
         )
 
     async def arun(self, work: Work[R], *, actor: str = "system", idempotent: bool = False) -> R:
         """:meth:`run` for coroutines."""
+        self.refuse_nested()
         loop = asyncio.get_running_loop()
         return await await_for(  # type: ignore[no-any-return]
             lambda answer: self.submit(Unit(work, answer, loop=loop, actor=actor, idempotent=idempotent))
         )
 
     def read(self, work: Work[R]) -> R:
-        """Run ``work``, which only reads, on one consistent view; does not wait for writers."""
+        """Run ``work``, which only reads, on one consistent view; does not wait for writers.
+
+        Raises:
+            ReadOnlyUnit: ``work`` wrote; nothing was written.
+            StoreError, NestedUnit, AsyncWork, Exception: as :meth:`run`.
+        """
+        self.refuse_nested()
         return wait_for(  # type: ignore[no-any-return]
             lambda answer: self.submit(Unit(work, answer, idempotent=True), reading=True), self._stuck
         )
 
     async def aread(self, work: Work[R]) -> R:
         """:meth:`read` for coroutines."""
+        self.refuse_nested()
         loop = asyncio.get_running_loop()
         return await await_for(  # type: ignore[no-any-return]
             lambda answer: self.submit(Unit(work, answer, loop=loop, idempotent=True), reading=True)

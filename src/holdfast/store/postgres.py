@@ -26,7 +26,15 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import TextLoader
 
 from holdfast.clock import Clock
-from holdfast.errors import StoreClosed, StoreError, StoreFull, StoreUnreachable, StoreUrlInvalid
+from holdfast.errors import (
+    HoldfastError,
+    ReadOnlyUnit,
+    StoreClosed,
+    StoreDamaged,
+    StoreFull,
+    StoreUnreachable,
+    StoreUrlInvalid,
+)
 from holdfast.ids import new_id
 from holdfast.store.database import Probe
 from holdfast.store.keys import claim_key
@@ -44,6 +52,8 @@ _CUT = (psycopg.OperationalError, psycopg.InterfaceError, pg.IdleInTransactionSe
 _AGAIN = (pg.SerializationFailure, pg.DeadlockDetected, pg.LockNotAvailable)
 _ONE_VIEW = psycopg.IsolationLevel.REPEATABLE_READ
 _FULL = (pg.DiskFull,)
+_DAMAGED = (pg.DataCorrupted, pg.IndexCorrupted)
+_MISSING = (pg.UndefinedTable, pg.UndefinedColumn)
 _NO_SERVER = ("08", "53", "57P")
 """Classes of SQLSTATE that say that the server, not the statement, is at fault."""
 _TAKE_HOLD = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
@@ -88,14 +98,19 @@ class PostgresBackend:
         return [lambda: PostgresExecutor(self, clock, probe, signer=signer) for _ in range(CONNECTIONS)]
 
     def readers(self, clock: Clock) -> list[Callable[[], Executor]]:
-        return [lambda: PostgresExecutor(self, clock, lambda point: None, isolation=_ONE_VIEW) for _ in range(READERS)]
+        return [lambda: PostgresExecutor(self, clock, lambda point: None, reading=True) for _ in range(READERS)]
 
-    def connect(self, *, isolation: psycopg.IsolationLevel | None = None) -> psycopg.Connection[Any]:
-        """A connection with the store's settings; raises the driver's errors."""
+    def connect(self, *, reading: bool = False) -> psycopg.Connection[Any]:
+        """A connection with the store's settings; raises the driver's errors.
+
+        Args:
+            reading: its transactions see one view each, and must not write.
+        """
         connection = psycopg.connect(
             self._conninfo, autocommit=True, connect_timeout=5, application_name="holdfast", client_encoding="utf8"
         )
-        connection.isolation_level = isolation
+        connection.isolation_level = _ONE_VIEW if reading else None
+        connection.read_only = reading or None
         connection.adapters.register_loader("uuid", TextLoader)
         path = sql.Identifier(self.schema)
         connection.execute(
@@ -207,7 +222,12 @@ class PostgresTransaction:
             names = compiled.columns
             encoded = _json.encode([dict(zip(names, row, strict=True)) for row in rows])
             params = {**params, "rows": encoded.decode()}
-        return self._connection.execute(compiled.text, params)
+        try:
+            return self._connection.execute(compiled.text, params)
+        except _MISSING as error:
+            if isinstance(query, str):  # a caller's own; a named query is of this code, as its tables are
+                raise
+            raise StoreDamaged(f"A part of the store is missing: {error.diag.message_primary}.") from error
 
 
 class PostgresExecutor:
@@ -220,13 +240,13 @@ class PostgresExecutor:
         probe: Probe,
         *,
         signer: Signer | None = None,
-        isolation: psycopg.IsolationLevel | None = None,
+        reading: bool = False,
     ) -> None:
         self._backend = backend
         self._clock = clock
         self._signer = signer
         self._probe = probe
-        self._isolation = isolation
+        self._reading = reading
         self._connection: psycopg.Connection[Any] | None = None
 
     def execute(self, group: Sequence[Unit]) -> None:
@@ -234,7 +254,7 @@ class PostgresExecutor:
             try:
                 self._persist(unit)
             except BaseException as error:  # whatever it is, it is the caller's: this thread serves others
-                unit.error = translate(error)
+                unit.error = translate(error, reading=unit.reading)
 
     def tick(self) -> None:
         """Nothing to look after."""
@@ -278,7 +298,7 @@ class PostgresExecutor:
                 return  # an earlier attempt was committed and only its answer lost: its result stands
             if unit.statement:
                 self._probe("before commit")
-            unit.result = unit.work(tx)
+            unit.perform(tx)
             if tx.doomed:
                 raise tx.doomed
         finally:
@@ -286,7 +306,7 @@ class PostgresExecutor:
 
     def _open(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
-            self._connection = self._backend.connect(isolation=self._isolation)
+            self._connection = self._backend.connect(reading=self._reading)
             self._backend.ensure_schema(self._connection)
         return self._connection
 
@@ -304,10 +324,14 @@ def _was_cut(connection: psycopg.Connection[Any] | None, error: Exception) -> bo
     return connection is None or connection.closed or connection.broken
 
 
-def translate(error: BaseException) -> BaseException:
-    """The store's own error for one of the driver's; anything else stays what it is."""
-    if isinstance(error, _FULL):
-        found: StoreError = StoreFull("The database server's disk is full.")
+def translate(error: BaseException, *, reading: bool = False) -> BaseException:
+    """The store's own error for one of the driver's, in a unit that may write or only read; else ``error`` itself."""
+    if isinstance(error, pg.ReadOnlySqlTransaction) and reading:
+        found: HoldfastError = ReadOnlyUnit("This unit of work was to read only, and it wrote.")
+    elif isinstance(error, _DAMAGED):
+        found = StoreDamaged(f"The database is damaged: {error}.")
+    elif isinstance(error, _FULL):
+        found = StoreFull("The database server's disk is full.")
     elif isinstance(error, _CUT) and (error.sqlstate or _NO_SERVER[0]).startswith(_NO_SERVER):
         found = StoreUnreachable(f"The database does not answer: {error}.")
     else:

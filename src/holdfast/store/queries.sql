@@ -100,4 +100,5 @@ SELECT CASE current_setting('fsync') WHEN 'on' THEN current_setting('synchronous
 SELECT TRUE
 
 -- name: writable [postgres]
-SELECT current_setting('transaction_read_only') = 'off' AND has_table_privilege('holdfast_migrations', 'INSERT')
+SELECT current_setting('default_transaction_read_only') = 'off' AND NOT pg_is_in_recovery()
+    AND has_table_privilege('holdfast_migrations', 'INSERT')

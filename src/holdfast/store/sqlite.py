@@ -8,6 +8,7 @@ their own connections and never wait for a writer.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
@@ -15,7 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.clock import Clock
-from holdfast.errors import HoldfastError, StoreBusy, StoreClosed, StoreError, StoreFull, StorePathUnusable
+from holdfast.errors import (
+    HoldfastError,
+    ReadOnlyUnit,
+    StoreBusy,
+    StoreClosed,
+    StoreDamaged,
+    StoreFull,
+    StorePathUnusable,
+)
 from holdfast.store.database import Probe
 from holdfast.store.holds import NamedHolds, take_file
 from holdfast.store.queries import MAX_ROOM, Query, compile_sqlite, sqlite_room
@@ -25,6 +34,7 @@ from holdfast.store.units import MAX_GROUP, Executor, Unit, log
 
 BUSY_SECONDS = 60.0
 READERS = 2
+_MISSING = re.compile("no such (table|column)|.* has no column")
 
 
 class SqliteBackend:
@@ -57,6 +67,7 @@ class SqliteBackend:
 
         Raises:
             StorePathUnusable: the path cannot be opened, or holds no SQLite database.
+            StoreDamaged: it holds a damaged one.
         """
         connection: sqlite3.Connection | None = None
         try:
@@ -78,7 +89,8 @@ class SqliteBackend:
         except sqlite3.DatabaseError as error:
             if connection:
                 connection.close()
-            raise StorePathUnusable(f"{self.path} cannot be used as a store: {error}.") from error
+            kind = StoreDamaged if _code(error) == sqlite3.SQLITE_CORRUPT else StorePathUnusable
+            raise kind(f"{self.path} cannot be used as a store: {error}.") from error
         return connection
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
@@ -114,8 +126,8 @@ class SqliteTransaction:
     def fetch(self, query: Query | str, params: Params = NONE, *, rows: Sequence[Row] | None = None) -> list[Row]:
         sql = query if isinstance(query, str) else query.sqlite
         if rows is None:
-            return self._execute(sql, params).fetchall()
-        return [row for chunk in self._chunks(sql, params, rows) for row in chunk.fetchall()]
+            return self._execute(query, sql, params).fetchall()
+        return [row for chunk in self._chunks(query, sql, params, rows) for row in chunk.fetchall()]
 
     def fetch_one(self, query: Query | str, params: Params = NONE) -> Row | None:
         found = self.fetch(query, params)
@@ -126,9 +138,9 @@ class SqliteTransaction:
         before = self._connection.total_changes  # the driver's rowcount does not know WITH … INSERT
         if rows is None:
             if sql:
-                self._execute(sql, params)
+                self._execute(query, sql, params)
         else:
-            for _ in self._chunks(sql, params, rows):
+            for _ in self._chunks(query, sql, params, rows):
                 pass
         return self._connection.total_changes - before
 
@@ -138,7 +150,7 @@ class SqliteTransaction:
     def lock(self, name: str) -> None:
         """Nothing to do: the writer's transaction excludes all others."""
 
-    def _chunks(self, sql: str, params: Params, rows: Sequence[Row]) -> Iterator[sqlite3.Cursor]:
+    def _chunks(self, query: Query | str, sql: str, params: Params, rows: Sequence[Row]) -> Iterator[sqlite3.Cursor]:
         for start in range(0, len(rows), MAX_ROOM):
             chunk = rows[start : start + MAX_ROOM]
             room = sqlite_room(len(chunk))
@@ -147,12 +159,22 @@ class SqliteTransaction:
             values += [None] * ((room - len(chunk)) * len(compiled.columns))
             values.append(len(chunk))
             values += [params[name] for name in compiled.names]
-            yield self._execute(compiled.text, values)
+            yield self._execute(query, compiled.text, values)
 
-    def _execute(self, sql: str, params: Any) -> sqlite3.Cursor:
+    def _execute(self, query: Query | str, sql: str, params: Any) -> sqlite3.Cursor:
+        """Run ``sql``, which is ``query`` or made of it.
+
+        Raises:
+            StoreDamaged: a named query is of this code, and its tables are not there. SQL text is a caller's own.
+        """
         if not self.open:
             raise StoreClosed("This transaction has ended.", remedy="Use it only inside its unit of work.")
-        return self._connection.execute(sql, params or ())
+        try:
+            return self._connection.execute(sql, params or ())
+        except sqlite3.OperationalError as error:
+            if isinstance(query, Query) and _MISSING.match(str(error)):
+                raise StoreDamaged(f"A part of the store is missing: {error}.") from error
+            raise
 
 
 class SqliteWriter:
@@ -251,7 +273,7 @@ class SqliteWriter:
         unit.error = None
         self._probe("before commit")
         try:
-            unit.result = unit.work(tx)
+            unit.perform(tx)
         except sqlite3.Error:
             raise
         except BaseException as error:
@@ -267,16 +289,20 @@ class SqliteWriter:
         unit.error = None
         connection.execute("SAVEPOINT unit")
         try:
-            unit.result = unit.work(tx)
+            if unit.reading:
+                connection.execute("PRAGMA query_only = ON")
+            unit.perform(tx)
             if tx.doomed:
                 raise tx.doomed
         except BaseException as error:
             if not connection.in_transaction:
                 raise
             connection.execute("ROLLBACK TO unit")
-            unit.error = translate(error)
+            unit.error = translate(error, reading=unit.reading)
         finally:
             tx.open = False
+            if unit.reading:
+                connection.execute("PRAGMA query_only = OFF")
         connection.execute("RELEASE unit")
 
 
@@ -291,9 +317,9 @@ class SqliteReader:
     def execute(self, group: Sequence[Unit]) -> None:
         for unit in group:
             try:
-                unit.result = self._read(unit)
+                self._read(unit)
             except BaseException as error:
-                unit.error = translate(error)
+                unit.error = translate(error, reading=True)
 
     def tick(self) -> None:
         """Nothing to look after."""
@@ -302,7 +328,7 @@ class SqliteReader:
         if self._connection:
             self._connection.close()
 
-    def _read(self, unit: Unit) -> Any:
+    def _read(self, unit: Unit) -> None:
         if self._connection is None:
             self._connection = self._backend.connect()
             self._connection.execute("PRAGMA query_only = ON")
@@ -310,7 +336,7 @@ class SqliteReader:
         tx.open = True
         self._connection.execute("BEGIN")
         try:
-            return unit.work(tx)
+            unit.perform(tx)
         finally:
             tx.open = False
             self._connection.execute("ROLLBACK")
@@ -341,16 +367,27 @@ def _checked(path: Path) -> Path:
     return path
 
 
-def translate(error: BaseException) -> BaseException:
-    """The store's own error for one of the driver's; anything else stays what it is."""
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's own code, without what extends it; 0 for the driver's errors."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def translate(error: BaseException, *, reading: bool = False) -> BaseException:
+    """The store's own error for one of the driver's, in a unit that may write or only read; else ``error`` itself."""
     if isinstance(error, HoldfastError) or not isinstance(error, sqlite3.Error):
         return error
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
-        found: StoreError = StoreFull("The disk is full.")
+    code = _code(error)
+    if (
+        reading and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY
+    ):  # a file's own fault has an extended code
+        found: HoldfastError = ReadOnlyUnit("This unit of work was to read only, and it wrote.")
+    elif code == sqlite3.SQLITE_CORRUPT:
+        found = StoreDamaged(f"The SQLite file is damaged: {error}.")
+    elif code == sqlite3.SQLITE_FULL:
+        found = StoreFull("The disk is full.")
     elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         found = StoreBusy(f"Another program has held the write lock for {BUSY_SECONDS:g} s.")
-    elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB):
         found = StorePathUnusable(f"The SQLite file cannot be used: {error}.")
     elif code == sqlite3.SQLITE_IOERR:
         found = StoreFull(f"The disk does not take the write: {error}.")

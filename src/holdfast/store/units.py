@@ -13,9 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
+from types import AsyncGeneratorType, CoroutineType
 from typing import Any, Protocol
 
-from holdfast.errors import StoreClosed
+from holdfast.errors import AsyncWork, StoreClosed
 
 log = logging.getLogger("holdfast.store")
 
@@ -30,6 +31,7 @@ class Unit:
     Attributes:
         work: called with the transaction; may be called again when an attempt was rolled back.
         idempotent: running it twice does no harm, so that a lost answer needs no key.
+        reading: it must not write; the store sets it.
         statement: it executes exactly one statement, which may then commit by itself.
         actor: who asks; the verbs write it into audit rows.
         result, error: the answer; one of the two once ``answer`` is called.
@@ -37,7 +39,7 @@ class Unit:
         answer: called with the unit when it is settled.
     """
 
-    __slots__ = ("actor", "answer", "error", "idempotent", "loop", "result", "statement", "work")
+    __slots__ = ("actor", "answer", "error", "idempotent", "loop", "reading", "result", "statement", "work")
 
     def __init__(
         self,
@@ -55,8 +57,22 @@ class Unit:
         self.idempotent = idempotent
         self.statement = statement
         self.actor = actor
+        self.reading = False
         self.result: Any = None
         self.error: BaseException | None = None
+
+    def perform(self, tx: Any) -> None:
+        """Do the work, and keep its result.
+
+        Raises:
+            AsyncWork: it only made a coroutine, which nobody would run while the transaction is open.
+        """
+        result = self.work(tx)
+        if isinstance(result, CoroutineType | AsyncGeneratorType):
+            if isinstance(result, CoroutineType):
+                result.close()
+            raise AsyncWork(f"The unit of work {result.__qualname__} is asynchronous.")
+        self.result = result
 
 
 class Executor(Protocol):
@@ -93,6 +109,11 @@ class UnitThreads:
         ]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def here(self) -> bool:
+        """Whether the caller is on one of these threads: what waits there for a unit, waits for itself."""
+        return threading.current_thread() in self._threads
 
     def submit(self, unit: Unit) -> None:
         """Queue ``unit``.

@@ -11,13 +11,17 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+from holdfast.testing.shapes import Shape, check_backend
 
 E = TypeVar("E", bound=BaseException)
 B = TypeVar("B")
 Check = Callable[[B], None]
 patience: ContextVar[float] = ContextVar("patience", default=10.0)
 """Seconds that a check waits for what must happen; less will do where it is expected not to."""
+ANY = Shape()
 _CLAUSE = re.compile(r"([A-Z]{2}-\d+): ")
 
 
@@ -25,29 +29,59 @@ class Violation(AssertionError):
     """A backend does not do what a clause says."""
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A check that a backend did not pass.
+
+    Attributes:
+        clause: which one it holds.
+        check: its name.
+        says: what the clause demands, as the check's docstring puts it.
+        error: what went wrong: an exception's type and text.
+    """
+
+    clause: str
+    check: str
+    says: str
+    error: str
+
+
 class ConformanceFailure(ExceptionGroup[Exception]):
     """A backend breaks its contract: one exception for each check that failed.
 
     Attributes:
-        failed: the clauses of these checks, in order.
+        failures: what each of them is about, in the order of the checks.
     """
 
-    failed: Sequence[str]
+    failures: Sequence[Failure]
 
-    def __new__(cls, message: str, exceptions: Sequence[Exception], failed: Sequence[str] = ()) -> ConformanceFailure:
+    def __new__(
+        cls, message: str, exceptions: Sequence[Exception], failures: Sequence[Failure] = ()
+    ) -> ConformanceFailure:
         self = super().__new__(cls, message, exceptions)
-        self.failed = tuple(failed)
+        self.failures = tuple(failures)
         return self
 
+    @property
+    def failed(self) -> Sequence[str]:
+        """The clauses of the checks that failed, in order."""
+        return _ordered(failure.clause for failure in self.failures)
+
     def derive(self, exceptions: Sequence[Exception], /) -> ConformanceFailure:  # type: ignore[override]
-        return ConformanceFailure(self.message, exceptions, self.failed)
+        return ConformanceFailure(self.message, exceptions, self.failures)
 
 
 class Suite(Generic[B]):
-    """The checks of one port; ``B`` is what they are given of a backend."""
+    """The checks of one port; ``B`` is what they are given of a backend.
 
-    def __init__(self, port: str) -> None:
+    Args:
+        port: its name.
+        shape: what a backend must have for the checks to be run against it at all.
+    """
+
+    def __init__(self, port: str, shape: Shape = ANY) -> None:
         self.port = port
+        self.shape = shape
         self.checks: list[Check[B]] = []
 
     def check(self, function: Check[B]) -> Check[B]:
@@ -65,10 +99,12 @@ class Suite(Generic[B]):
         """Run every check on a backend of its own; returns the clauses held, in order.
 
         Raises:
+            BackendUnusable: ``open`` does not give what the checks can be run against; none was.
             ConformanceFailure: some failed; the others were run all the same.
         """
+        check_backend(open, self.shape)
         problems: list[Exception] = []
-        failed: list[str] = []
+        failures: list[Failure] = []
         for check in self.checks:
             try:
                 with open() as backend:
@@ -76,10 +112,10 @@ class Suite(Generic[B]):
             except Exception as error:
                 error.add_note(f"{check.__name__}: {check.__doc__}")
                 problems.append(error)
-                failed.append(clause_of(check))
+                failures.append(_failure(check, error))
         if problems:
-            clauses = _ordered(failed)
-            raise ConformanceFailure(f"{self.port} breaks {', '.join(clauses)}", problems, clauses)
+            clauses = _ordered(failure.clause for failure in failures)
+            raise ConformanceFailure(f"{self.port} breaks {', '.join(clauses)}", problems, failures)
         return self.clauses
 
 
@@ -93,6 +129,11 @@ def clause_of(check: Check[Any]) -> str:
     if found is None:
         raise ValueError(f'the docstring of {check.__name__} does not begin with its clause, as in "FL-2: …"')
     return found.group(1)
+
+
+def _failure(check: Check[Any], error: Exception) -> Failure:
+    clause, _, says = " ".join((check.__doc__ or "").partition("\n\n")[0].split()).partition(": ")
+    return Failure(clause, check.__name__, says, f"{type(error).__name__}: {error}")
 
 
 def expect(holds: bool, otherwise: str) -> None:

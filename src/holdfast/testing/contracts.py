@@ -40,7 +40,7 @@ class Contract(Generic[P]):
     """A port as the matrix examines it.
 
     Attributes:
-        port: its name.
+        port: its name, without spaces.
         suite: its checks.
         adapter: makes ours.
         mutants: make wrong ones, alike; the attribute ``breaks`` of each is the clause it violates.
@@ -102,7 +102,7 @@ CONTRACTS: tuple[Contract[Any], ...] = (
     Contract("PackageStore", packages.suite, PackagePorts.over, PACKAGE_MUTANTS, units_of),
     Contract("FlowStore", flows.suite, SqlFlowStore, FLOW_MUTANTS, units_of),
     Contract("CouncilRepositoryPort", councils.suite, SqlCouncilRepository, COUNCIL_MUTANTS, councils.open_councils),
-    Contract("StatefulService: keys", worlds.suite, KeyValueWorld, WORLD_MUTANTS, worlds.key_value_subject),
-    Contract("StatefulService: files", worlds.suite, DirectoryWorld, (), directory_of),
+    Contract("StatefulService-keys", worlds.suite, KeyValueWorld, WORLD_MUTANTS, worlds.key_value_subject),
+    Contract("StatefulService-files", worlds.suite, DirectoryWorld, (), directory_of),
     Contract("World", checkpoints.suite, World, CHECKPOINT_MUTANTS, checkpoints.open_world),
 )

@@ -9,7 +9,6 @@ missed or a mutant survives.
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,8 +23,9 @@ from rich.table import Table
 
 from holdfast import codec
 from holdfast.ids import new_id
-from holdfast.testing.conformance import ConformanceFailure
+from holdfast.testing.conformance import ConformanceFailure, Failure
 from holdfast.testing.contracts import CONTRACTS, Contract
+from holdfast.testing.hush import hushed
 from holdfast.testing.postgres import postgres_schemas, postgres_server
 
 NewUrl = Callable[[], str]
@@ -39,6 +39,7 @@ class Row:
     Attributes:
         clauses: those held.
         missed: those broken.
+        failures: the checks that were not passed.
         mutants: how many wrong backends the suite was given.
         caught: how many of them it noticed.
         survivors: names of the others.
@@ -48,6 +49,7 @@ class Row:
     backend: str
     clauses: tuple[str, ...]
     missed: tuple[str, ...]
+    failures: tuple[Failure, ...]
     mutants: int
     caught: int
     survivors: tuple[str, ...]
@@ -59,16 +61,24 @@ class Row:
 
 def examine(contract: Contract[Any], backend: str, new_url: NewUrl, *, mutants: bool = True) -> Row:
     """Exercise one port on one database, and its suite on the mutants, unless they are to be left out."""
-    missed: Sequence[str] = ()
+    failures: Sequence[Failure] = ()
     try:
         contract.exercise(new_url)
     except ConformanceFailure as failure:
-        missed = failure.failed
+        failures = failure.failures
     given = contract.mutants if mutants else ()
     survivors = [mutant.__name__ for mutant in given if not contract.catches(mutant, new_url)]
-    count = len(given)
-    held = [clause for clause in contract.suite.clauses if clause not in missed]
-    return Row(contract.port, backend, tuple(held), tuple(missed), count, count - len(survivors), tuple(survivors))
+    broken = {failure.clause for failure in failures}
+    return Row(
+        port=contract.port,
+        backend=backend,
+        clauses=tuple(clause for clause in contract.suite.clauses if clause not in broken),
+        missed=tuple(clause for clause in contract.suite.clauses if clause in broken),
+        failures=tuple(failures),
+        mutants=len(given),
+        caught=len(given) - len(survivors),
+        survivors=tuple(survivors),
+    )
 
 
 @contextmanager
@@ -124,16 +134,19 @@ def shortened(clauses: Sequence[str]) -> str:
     return f"{clauses[0].partition('-')[0]}-{', '.join(told)}" if clauses else "none"
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Wrong backends are bound to complain."""
-    log = logging.getLogger("holdfast")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
+def misses(rows: Iterable[Row]) -> Iterator[str]:
+    """For each check that was not passed: where, what it demands, and what went wrong."""
+    for row in rows:
+        for failure in row.failures:
+            yield f"{row.port} on {row.backend}: {failure.clause}, {failure.check}"
+            yield f"  wanted: {failure.says}"
+            yield f"  found:  {failure.error}"
+
+
+def _port(text: str) -> str:
+    """The name of a port, in whatever case it is written; other texts are left to be refused."""
+    names = {contract.port.casefold(): contract.port for contract in CONTRACTS}
+    return names.get(text.casefold(), text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,7 +155,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="answer in JSON")
     parser.add_argument(
-        "--port", action="append", choices=[contract.port for contract in CONTRACTS], help="only this one; may recur"
+        "--port",
+        action="append",
+        type=_port,
+        choices=[contract.port for contract in CONTRACTS],
+        help="only this one, in whatever case; may recur",
     )
     parser.add_argument("--backend", action="append", choices=BACKENDS, help="only this one; may recur")
     asked = parser.parse_args(arguments)
@@ -150,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = []
     with (
         databases(asked.backend or BACKENDS) as found,
-        _quiet(),
+        hushed(),
         Progress(console=Console(stderr=True), disable=asked.json, transient=True) as bar,
     ):
         task = bar.add_task("", total=len(contracts) * len(found))
@@ -162,7 +179,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.json:
         sys.stdout.write(codec.encode({"items": rows, "next": None}) + "\n")
     else:
-        Console(width=None if sys.stdout.isatty() else 160).print(table(rows))
+        console = Console(width=None if sys.stdout.isatty() else 160)
+        console.print(table(rows))
+        for line in misses(rows):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     return 0 if all(row.holds for row in rows) else 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.worlds.base import ResourceService
 from holdfast.worlds.checkpoints import Checkpoint, Moment
 from holdfast.worlds.comparing import WorldDiff
 from holdfast.worlds.merging import MergeConflict, MergeReport
@@ -20,6 +21,7 @@ __all__ = [
     "MockService",
     "Moment",
     "Request",
+    "ResourceService",
     "Response",
     "Scope",
     "StateChange",

@@ -127,6 +127,11 @@ class SqlCheckpoints:
         """The world's checkpoint of that name, or ``None``; a superseded one only where no other has it."""
         return self._one("find_checkpoint", world=world, name=name)
 
+    def worlds_with(self, name: str, *, limit: int) -> Sequence[str]:
+        """Some worlds that have a checkpoint of that name, in order."""
+        rows = self._tx.fetch(_q["worlds_with_checkpoint"], {"name": name, "limit": limit}) if is_storable(name) else []
+        return [row[0] for row in rows]
+
     def at(self, world: str, moment: Moment) -> Checkpoint | None:
         """The world's last checkpoint of a run at or before a moment, or ``None``: what rewinding to it restores."""
         run, position = check_moment(moment)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from holdfast.errors import Conflict, HoldfastError, InvalidInput, NotFound
 
@@ -106,8 +106,10 @@ class CheckpointNotFound(NotFound):
     code = "checkpoint_not_found"
     remedy = "List the world's checkpoints: `holdfast world ls`, or world.checkpoints()."
 
-    def __init__(self, world: str, wanted: str) -> None:
-        super().__init__(f"The world {world} has no checkpoint {wanted!r}.")
+    def __init__(self, world: str, wanted: str, elsewhere: Sequence[str] = ()) -> None:
+        others = " or ".join(f"--world {name}" for name in elsewhere)
+        remedy = f"Other worlds of this store have one of that name: {others}." if others else None
+        super().__init__(f"The world {world} has no checkpoint {wanted!r}.", remedy=remedy)
 
 
 class CheckpointExists(Conflict):

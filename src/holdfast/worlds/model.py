@@ -142,6 +142,8 @@ def decode_view(kind: type[V], text: str | bytes, *, service: str, version: int)
     head: dict[str, msgspec.Raw] = {}
     try:
         head = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        if head.keys().isdisjoint(("service", "version", "resources")):
+            raise InvalidView(service, "$", "it is not a view")
         found = msgspec.json.decode(head.get("version", msgspec.Raw(b"null")))
         if type(found) is not int or found != version:
             raise ViewVersion(service, found, version)

@@ -29,6 +29,9 @@ SELECT {checkpoint} FROM world_checkpoints c WHERE c.num = :num
 SELECT {checkpoint} FROM world_checkpoints c WHERE c.world = :world AND c.name = :name
 ORDER BY c.superseded, c.num DESC LIMIT 1
 
+-- name: worlds_with_checkpoint
+SELECT DISTINCT world FROM world_checkpoints WHERE name = :name ORDER BY world LIMIT :limit
+
 -- name: checkpoint_at
 SELECT {checkpoint} FROM world_checkpoints c
 WHERE c.run = :run AND c.world = :world AND NOT c.superseded AND c.position <= :position

@@ -18,7 +18,8 @@ from uuid import UUID
 from holdfast.audit import SqlAuditLog
 from holdfast.clock import to_datetime
 from holdfast.ids import new_id, parse_id, row_id, row_num
-from holdfast.store import Store, Transaction, load_queries
+from holdfast.store import Store, Transaction, Unit, load_queries
+from holdfast.store.units import wait_for
 from holdfast.worlds.checkpoints import Checkpoint, SqlCheckpoints, State
 from holdfast.worlds.errors import CheckpointNotFound, RestoreLost, RestorePending
 from holdfast.worlds.model import check_name
@@ -60,10 +61,12 @@ class Restored(NamedTuple):
     Attributes:
         checkpoint: what the world is now.
         before: what it was.
+        discarded: names of what was removed first, which ``before`` has not.
     """
 
     checkpoint: Checkpoint
     before: Checkpoint
+    discarded: tuple[str, ...] = ()
 
 
 def pending_restore(tx: Transaction, world: str) -> Pending | None:
@@ -164,7 +167,13 @@ def fenced(store: Store, pending: Pending) -> Iterator[Callable[[], None]]:
     """
 
     def check() -> None:
-        store.read(lambda tx: check_still_ours(tx, pending))
+        """A read that units may wait for, unlike ``store.read``: readers have threads of their own here."""
+        wait_for(
+            lambda answer: store.submit(
+                Unit(lambda tx: check_still_ours(tx, pending), answer, idempotent=True), reading=True
+            ),
+            lambda: "a restore asks whether it is still this process's",
+        )
 
     asked = fence.set((lambda: None) if store.backend.local else check)
     try:

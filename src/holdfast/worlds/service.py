@@ -63,6 +63,19 @@ class ViewChecker(Protocol):
         ...
 
 
+@runtime_checkable
+class Discarder(Protocol):
+    """What a service may offer besides, whose state may hold what no view can."""
+
+    def discard(self, account_id: str, region: str, view: StateView[Any]) -> list[str]:
+        """Remove what is in the way of restoring ``view``; returns its names. It cannot be put back.
+
+        Raises:
+            StateViewError: some of it is not to be removed; nothing was.
+        """
+        ...
+
+
 class StatefulService(MockService, Protocol[R]):
     """A service whose state can be seen, put back, merged and watched; ``R`` is the type of its resources' records.
 

@@ -36,7 +36,7 @@ from holdfast.worlds.errors import (
 from holdfast.worlds.manifests import get_view
 from holdfast.worlds.model import Scope, StateView, check_name, to_scope
 from holdfast.worlds.restoring import PATIENCE_SECONDS, Pending, Restored
-from holdfast.worlds.service import StatefulService, ViewChecker
+from holdfast.worlds.service import Discarder, StatefulService, ViewChecker
 
 T = TypeVar("T")
 _TRIES = 5
@@ -239,7 +239,9 @@ class World:
         target = self.views(checkpoint)
         return compare(self.present(target), target)
 
-    def restore(self, checkpoint: Reference, *, run: UUID | None = None, actor: str = "system") -> Restored:
+    def restore(
+        self, checkpoint: Reference, *, run: UUID | None = None, actor: str = "system", discard: bool = False
+    ) -> Restored:
         """Make the world what it was at a checkpoint: all of it or, after a crash, all of it a little later (WO-10).
 
         Scopes that the checkpoint does not hold are left alone.
@@ -248,6 +250,8 @@ class World:
             checkpoint: of this world.
             run: on whose behalf; a scope that has an owner is restored for that run alone.
             actor: who asks, for the audit chain.
+            discard: first remove, for good, what no view can hold and the checkpoint has no name for: links that leave
+                the root, pipes, sockets.
 
         Raises:
             CheckpointNotFound, UnknownService, InvalidView, ViewVersion, MissingBlob: refused; nothing has changed.
@@ -260,11 +264,12 @@ class World:
             target = self.find(checkpoint)
             views = self.views(target)
             self.check(views)
+            discarded = self._discard(views, run) if discard else ()
             before = keep_views(self._store, take_views(self.services, views))
             pending = self._store.run(
                 lambda tx: restoring.begin_restore(tx, target, run=run, before=before), actor=actor
             )
-            return self._carry_out(pending, target, views)
+            return self._carry_out(pending, target, views)._replace(discarded=discarded)
 
     def fork_scope(
         self,
@@ -370,6 +375,14 @@ class World:
             if not standing.restoring and standing == self._read(SqlCheckpoints.standing):
                 return views, standing.restores
         raise RestorePending(self.name)
+
+    def _discard(self, views: Views, run: UUID | None) -> tuple[str, ...]:
+        owner = None if run is None else parse_id(run)
+        self._store.read(lambda tx: ownership.check_owner(tx, self.name, {scope for _, scope in views}, owner))
+        found = [(self._service(service), scope, view) for (service, scope), view in views.items()]
+        return tuple(
+            name for one, scope, view in found if isinstance(one, Discarder) for name in one.discard(*scope, view)
+        )
 
     def _carry_out_pending(self) -> Restored | None:
         """Carry out what another process left undone. To be called while holding the world."""

@@ -8,17 +8,28 @@ from typing import Any, TypeVar, cast
 
 import rfc8785
 
-from holdfast.audit import GENESIS, AuditRow, Checkpoint, Fault, Head, StoredRow, Trust, Verification
+from holdfast.audit import GENESIS, AuditLog, AuditRow, Checkpoint, Fault, Head, StoredRow, Trust, Verification
 from holdfast.pages import Page
 from holdfast.testing.audit.ports import AuditPorts
 from holdfast.testing.conformance import Suite, expect, expect_equal
+from holdfast.testing.shapes import parts_of, units_of
 from holdfast.testing.units import UnitRunner
 
 R = TypeVar("R")
 Units = UnitRunner[AuditPorts]
 Rows = list[StoredRow]
 
-suite: Suite[Units] = Suite("AuditLog")
+suite: Suite[Units] = Suite(
+    "AuditLog",
+    units_of(
+        "Yield StoreUnits(store, make), where make(tx) gives AuditPorts: SqlAuditPorts, or what has actor, log,"
+        " checkpoint and verify as it has.",
+        "actor",
+        *parts_of(AuditLog, "log"),
+        "checkpoint",
+        "verify",
+    ),
+)
 COLUMNS = ("seq", "at", "actor", "act", "subject", "detail", "prev_hash", "hash", "key_id", "signature")
 
 ODD_DETAILS: list[dict[str, Any]] = [

@@ -36,7 +36,9 @@ class WithoutIntent(Mutant):
 
     breaks = "WO-10"
 
-    def restore(self, checkpoint: Reference, *, run: UUID | None = None, actor: str = "system") -> Restored:
+    def restore(
+        self, checkpoint: Reference, *, run: UUID | None = None, actor: str = "system", discard: bool = False
+    ) -> Restored:
         with self._hold():
             target = self.find(checkpoint)
             views = self.views(target)
@@ -221,9 +223,11 @@ class RestoresForAnybody(Mutant):
 
     breaks = "WO-13"
 
-    def restore(self, checkpoint: Reference, *, run: UUID | None = None, actor: str = "system") -> Restored:
+    def restore(
+        self, checkpoint: Reference, *, run: UUID | None = None, actor: str = "system", discard: bool = False
+    ) -> Restored:
         owners = [owner for state in self.find(checkpoint).states if (owner := self.owner(state.scope))]
-        return super().restore(checkpoint, run=owners[0] if owners else run, actor=actor)
+        return super().restore(checkpoint, run=owners[0] if owners else run, actor=actor, discard=discard)
 
 
 class AsksForTheOwnerTooLate(Mutant):
@@ -231,11 +235,13 @@ class AsksForTheOwnerTooLate(Mutant):
 
     breaks = "WO-13"
 
-    def restore(self, checkpoint: Reference, *, run: UUID | None = None, actor: str = "system") -> Restored:
+    def restore(
+        self, checkpoint: Reference, *, run: UUID | None = None, actor: str = "system", discard: bool = False
+    ) -> Restored:
         views = self.views(checkpoint)
         if any(self.owner(scope) not in (None, run) for _, scope in views):
             self._put_back({part: view for part, view in views.items() if self.owner(part[1]) is None})
-        return super().restore(checkpoint, run=run, actor=actor)
+        return super().restore(checkpoint, run=run, actor=actor, discard=discard)
 
 
 class ForksIntoNobodysScope(Mutant):

@@ -10,6 +10,7 @@ from holdfast.audit import SqlAuditLog
 from holdfast.testing.checkpoints.services import services_of
 from holdfast.testing.checkpoints.subject import HOME, WorldSubject
 from holdfast.testing.conformance import Suite, expect, expect_equal, expect_raises
+from holdfast.testing.shapes import Shape
 from holdfast.worlds import Checkpoint, Scope, StateView, World
 from holdfast.worlds.checkpoints import SqlCheckpoints
 from holdfast.worlds.keyvalue.model import record_of
@@ -17,7 +18,10 @@ from holdfast.worlds.keyvalue.model import record_of
 E = TypeVar("E", bound=BaseException)
 State = tuple[dict[str, object], ...]
 
-suite: Suite[WorldSubject] = Suite("World")
+suite: Suite[WorldSubject] = Suite(
+    "World",
+    Shape("Yield WorldSubject(store, make), where make makes worlds as World is made.", ("store", "make", "world")),
+)
 ELSEWHERE = Scope("111122223333", "eu-west-1")
 AWAY = Scope("444455556666", "us-east-1")
 SCOPES = (HOME, ELSEWHERE, AWAY)

@@ -7,17 +7,34 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-from holdfast.councils import CouncilRun, CouncilRunEvent, NodeStatus, RunStatus, TaskGraph, TaskNode
+from holdfast.councils import (
+    CouncilRepositoryPort,
+    CouncilRun,
+    CouncilRunEvent,
+    NodeStatus,
+    RunStatus,
+    TaskGraph,
+    TaskNode,
+)
 from holdfast.testing.conformance import Suite, expect, expect_raises
-from holdfast.testing.councils.leases import CouncilPorts
+from holdfast.testing.councils.leases import CouncilPorts, Leases
 from holdfast.testing.flows.samples import LONG_AGO
+from holdfast.testing.shapes import parts_of, units_of
 from holdfast.testing.units import UnitRunner
 
 E = TypeVar("E", bound=BaseException)
 Councils = UnitRunner[CouncilPorts]
 Call = Callable[[CouncilPorts], object]
 
-suite: Suite[Councils] = Suite("CouncilRepositoryPort")
+suite: Suite[Councils] = Suite(
+    "CouncilRepositoryPort",
+    units_of(
+        "Yield council_units(store, make), where make(tx) gives a CouncilRepositoryPort; it adds the leases. Without a"
+        " Holdfast store: a runner whose units are given CouncilPorts(your_repository, your_leases).",
+        *parts_of(CouncilRepositoryPort, "councils"),
+        *parts_of(Leases, "leases"),
+    ),
+)
 TERMINAL = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
 
 

@@ -17,6 +17,7 @@ from holdfast.store import Query, Row, Transaction, open_store
 from holdfast.store.transaction import NONE, Params
 from holdfast.testing.clock import VirtualClock
 from holdfast.testing.crash.fuse import Fuse, Killed, die, kill_process, named, rehearse
+from holdfast.testing.hush import hushed
 
 STATEMENT, BEFORE, AFTER = "statement", "before commit", "after commit"
 
@@ -111,7 +112,7 @@ def _run(url: str, work: Callable[[Transaction], object], observe: Callable[[Tra
 
 def _kill_here(operation: Operation, url: str, point: int) -> str | None:
     fuse = Fuse(point, rehearse)
-    with suppress(Killed):
+    with hushed(), suppress(Killed):
         _act(operation, url, fuse)
     return fuse.where
 

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from holdfast.flows import Flow, FlowEvent, FlowStatus, FlowStep, FlowStore
 from holdfast.pages import Page
 from holdfast.testing.conformance import Suite, expect, expect_raises
+from holdfast.testing.shapes import parts_of, units_of
 from holdfast.testing.units import UnitRunner
 
 T = TypeVar("T")
@@ -18,7 +19,12 @@ E = TypeVar("E", bound=BaseException)
 Flows = UnitRunner[FlowStore]
 PageOf = Callable[[int | None, str | None], Page[T]]
 
-suite: Suite[Flows] = Suite("FlowStore")
+suite: Suite[Flows] = Suite(
+    "FlowStore",
+    units_of(
+        "Yield StoreUnits(store, make), where make(tx) gives a FlowStore: SqlFlowStore, or yours.", *parts_of(FlowStore)
+    ),
+)
 LONG_AGO = datetime(2024, 5, 1, 12, 30, 15, 123457, tzinfo=UTC)
 TERMINAL = (FlowStatus.FINISHED, FlowStatus.FAILED, FlowStatus.CANCELLED)
 MALFORMED_CURSORS = ("", "x", "1.", ".1", "1.2.3", "--1.-", "1;DROP TABLE flows", "9" * 40, f"{'9' * 40}.1", "1.5e3")

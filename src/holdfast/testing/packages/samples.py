@@ -7,10 +7,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from holdfast.packages import PackagePorts, PackageRecord
+from holdfast.packages import PackagePorts, PackageRecord, PackageStore
+from holdfast.packages.catalog import Ledger
 from holdfast.packages.model import MAX_TYPE
 from holdfast.testing.conformance import Suite, expect, expect_equal, expect_raises
 from holdfast.testing.flows.samples import LONG_AGO, PageOf, all_pages
+from holdfast.testing.shapes import parts_of, units_of
 from holdfast.testing.units import UnitRunner
 
 T = TypeVar("T")
@@ -19,7 +21,16 @@ Packages = UnitRunner[PackagePorts]
 Pair = tuple[str, str]
 """Type and hash: a version, or where a route points."""
 
-suite: Suite[Packages] = Suite("PackageStore")
+suite: Suite[Packages] = Suite(
+    "PackageStore",
+    units_of(
+        "Yield StoreUnits(store, make), where make(tx) gives PackagePorts: PackagePorts.over, or"
+        " PackagePorts(your_packages, your_audit_log), of holdfast.packages.",
+        *parts_of(PackageStore, "packages"),
+        *parts_of(Ledger, "audit"),
+        *("deploy", "route", "rollback", "retire", "unload"),
+    ),
+)
 HASHES = [digit * 64 for digit in "0123456789abcdef"]
 """Well-formed hashes of archives that nobody has."""
 TYPES = ["Z", "Zebra", "_", "a", "a ", "a b", "a.b", "aB", "ab", "b", "e\u0301", "é", "日本", "ﬁ", "😀"]

@@ -8,11 +8,12 @@ from threading import Thread
 from typing import Any, NoReturn, TypeVar
 from uuid import UUID, uuid4
 
-from holdfast.audit import AuditRow, Head
+from holdfast.audit import AuditLog, AuditRow, Head
 from holdfast.errors import HoldfastError
-from holdfast.gateway import Conditions, Route, RouteSet, Target
-from holdfast.plans import PlanPorts, PlanRun, PlanStatus, new_plan
+from holdfast.gateway import Conditions, Route, RouteSet, RoutingTable, Target
+from holdfast.plans import PlanPorts, PlanRun, PlanStatus, PlanStore, new_plan
 from holdfast.testing.conformance import Suite, expect, expect_equal, expect_raises
+from holdfast.testing.shapes import parts_of, units_of
 from holdfast.testing.units import UnitRunner
 
 T = TypeVar("T")
@@ -20,7 +21,19 @@ E = TypeVar("E", bound=BaseException)
 Plans = UnitRunner[PlanPorts]
 Act = Callable[[PlanPorts], object]
 
-suite: Suite[Plans] = Suite("PlanStore")
+suite: Suite[Plans] = Suite(
+    "PlanStore",
+    units_of(
+        "Yield StoreUnits(store, make), where make(tx) gives PlanPorts: PlanPorts.over, or"
+        " PlanPorts(your_plans, your_routes, your_audit_log, tx.clock), of holdfast.plans.",
+        *parts_of(PlanStore, "plans"),
+        *parts_of(RoutingTable, "routes"),
+        *parts_of(AuditLog, "audit"),
+        "clock",
+        "apply",
+        "revert",
+    ),
+)
 LONG_AGO = datetime(2024, 5, 1, 12, 30, 15, 123457, tzinfo=UTC)
 CHEAP = Target(provider="mill", model="small-1")
 STRONG = Target(provider="forge", model="large-9")

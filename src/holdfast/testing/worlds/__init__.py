@@ -24,6 +24,9 @@ __all__ = [
 def exercise_stateful_service(open: SubjectOpener) -> list[str]:
     """Run every check of the :class:`~holdfast.worlds.StatefulService` contract against a service.
 
+    The records of its views must be JSON objects: msgspec structs or dataclasses, not bare numbers or texts, so that a
+    record can have a field more or less. A service whose records are not breaks WO-2.
+
     Args:
         open: gives a fresh, empty service for each check, with a client of it.
 

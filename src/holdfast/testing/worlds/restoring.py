@@ -155,6 +155,7 @@ def _faulty_texts(view: View) -> Iterator[_Fault]:
     yield _Fault("an unknown field", "$", json.dumps(fields | {"no such field": 1}))
     yield _Fault("another service", "$.service", json.dumps(fields | {"service": f"not-{view.service}"}))
     for name, record in fields["resources"].items():
+        expect(isinstance(record, dict), f"the record of {name!r} is no JSON object but {json.dumps(record)}")
         wrongs: list[Any] = [None, 17, [], record | {"no such field": 1}]
         for wrong in wrongs:
             resources = fields["resources"] | {name: wrong}

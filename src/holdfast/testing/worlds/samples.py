@@ -9,15 +9,22 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 from holdfast.testing.conformance import Suite, expect, expect_equal, patience
+from holdfast.testing.shapes import Shape, parts_of
 from holdfast.testing.worlds.subject import ServiceSubject
-from holdfast.worlds import Delta, Scope, StateChange, StateView
+from holdfast.worlds import Delta, Scope, StateChange, StatefulService, StateView
 from holdfast.worlds.model import apply_delta, encode_view
 
 Subject = ServiceSubject[Any]
 View = StateView[Any]
 Resources = dict[str, Any]
 
-suite: Suite[Subject] = Suite("StatefulService")
+suite: Suite[Subject] = Suite(
+    "StatefulService",
+    Shape(
+        "Yield a ServiceSubject of holdfast.testing: your service, and a client of it that the checks can command.",
+        (*parts_of(StatefulService, "service"), *parts_of(ServiceSubject)),
+    ),
+)
 HERE = Scope("111122223333", "us-east-1")
 ELSEWHERE = (Scope("111122223333", "eu-west-1"), Scope("444455556666", "us-east-1"))
 BAD_NAMES = ("", ".", "..", "a/b", "a b", "-a", "a\0", "\ud800", "é", "x" * 65)

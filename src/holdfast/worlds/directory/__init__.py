@@ -8,18 +8,19 @@ from holdfast.worlds.directory.errors import (
     DirectoryUnusable,
     FileChanged,
     FileVanished,
+    HoldsExcluded,
     InvalidMode,
     InvalidPath,
+    InvalidPattern,
     LinkEscapes,
     PathNotFound,
     PathTaken,
     PendingChange,
     StoreInside,
-    UndecodableName,
     UnsupportedFile,
     WrongKind,
 )
-from holdfast.worlds.directory.records import Entry, File, Folder, Link, TreeView
+from holdfast.worlds.directory.records import Entry, File, Folder, Link, Obstacle, Survey, TreeView
 from holdfast.worlds.directory.service import DirectoryWorld
 
 __all__ = [
@@ -32,16 +33,19 @@ __all__ = [
     "FileChanged",
     "FileVanished",
     "Folder",
+    "HoldsExcluded",
     "InvalidMode",
     "InvalidPath",
+    "InvalidPattern",
     "Link",
     "LinkEscapes",
+    "Obstacle",
     "PathNotFound",
     "PathTaken",
     "PendingChange",
     "StoreInside",
+    "Survey",
     "TreeView",
-    "UndecodableName",
     "UnsupportedFile",
     "WrongKind",
 ]

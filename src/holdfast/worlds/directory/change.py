@@ -118,9 +118,11 @@ class Changer:
         for path, entry in list(present.items()):
             if isinstance(entry, Folder) and not isinstance(intent.target[path], Folder):
                 present |= self._tree.below(path)
-        strange = intent.strange(present)
+        strange = intent.strange(present) | self._tree.excluded  # in folders that were to go
         if strange:
-            log.warning("left as they are, for somebody else changed them: %s", ", ".join(sorted(strange)))
+            log.warning(
+                "left as they are, for they are excluded or somebody else changed them: %s", ", ".join(sorted(strange))
+            )
         wanted, found = remaining(intent.target, present, strange)
         steps = plan_steps(diff(found, wanted), present, self._is_shared)
         self._staging.fill(steps.placed)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import errno
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 from holdfast.errors import Conflict, HoldfastError, InvalidInput, NotFound
+from holdfast.worlds.directory.records import Obstacle
 from holdfast.worlds.errors import StateViewError
+
+_MOST_NAMED = 5
 
 
 class InvalidPath(InvalidInput):
@@ -95,33 +100,49 @@ class WrongKind(Conflict):
         self.path = path
 
 
-class UndecodableName(StateViewError, InvalidInput):
-    """A name or link target that is not UTF-8, so that no view can hold it.
-
-    Attributes:
-        path: of it, with the odd bytes escaped.
-    """
-
-    code = "undecodable_name"
-    remedy = "Rename it; a world's names are UTF-8."
-
-    def __init__(self, path: str) -> None:
-        self.path = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
-        super().__init__(f"The name of {self.path} (or the target of that link) is not UTF-8.")
-
-
 class UnsupportedFile(StateViewError, Conflict):
-    """Something in the tree that no view can hold: a pipe, a socket, a device, a mount point, a reserved name.
+    """There are things in the tree that no view can hold: links that leave the root, pipes, sockets, devices, mount
+    points, names that are reserved, too long or not UTF-8.
 
     Attributes:
-        path: where.
+        obstacles: all of them, by path.
+        path: of the first.
     """
 
     code = "unsupported_file"
-    remedy = "Remove it, or have it made outside of the world."
+    remedy = "Leave them out (--exclude PATTERN, or exclude=), or remove them: a restore does so by --discard."
 
-    def __init__(self, path: str, kind: str) -> None:
-        super().__init__(f"{path!r} is {kind}: no view can hold that.")
+    def __init__(self, obstacles: Iterable[Obstacle]) -> None:
+        self.obstacles = tuple(sorted(obstacles))
+        self.path = self.obstacles[0].path
+        named = [f"{item.path!r} is {item.fault}" for item in self.obstacles[:_MOST_NAMED]]
+        more = len(self.obstacles) - len(named)
+        count = f"are {len(self.obstacles)} things" if len(self.obstacles) > 1 else "is something"
+        super().__init__(f"There {count} that no view can hold: {'; '.join(named)}{f'; {more} more' * bool(more)}.")
+
+
+class InvalidPattern(InvalidInput):
+    """A pattern that cannot exclude anything."""
+
+    code = "invalid_pattern"
+    remedy = "Give several of: a name such as .venv or *.pyc, or a path from the root such as docs/build."
+
+    def __init__(self, pattern: object, fault: str) -> None:
+        super().__init__(f"{pattern!r} is no pattern to exclude: {fault}.")
+
+
+class HoldsExcluded(StateViewError, Conflict):
+    """A folder that would go, or become something else, holds what is excluded.
+
+    Attributes:
+        path: the folder.
+    """
+
+    code = "holds_excluded"
+    remedy = "Remove what is excluded from it, or do without excluding it."
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"The folder {path!r} holds what is excluded, and so it stays.")
         self.path = path
 
 
@@ -168,8 +189,13 @@ class StoreInside(StateViewError, InvalidInput):
     code = "store_inside"
     remedy = "Use a store outside of the directory; on the command line, name it by --store or HOLDFAST_URL."
 
-    def __init__(self, store: Path, tree: Path) -> None:
-        super().__init__(f"The store {store} lies in {tree}.")
+    def __init__(self, store: Path, tree: Path, root: Path | None = None) -> None:
+        outer = root or tree
+        beside = shlex.quote(f"sqlite:///{outer.parent / outer.name}.db") if outer.name else None
+        remedy = (
+            f"Use a store outside of the directory, such as the one beside it: --store {beside}" if beside else None
+        )
+        super().__init__(f"The store {store} lies in {tree}.", remedy=remedy)
 
 
 class DirectoryFull(DirectoryUnusable):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from holdfast.worlds.model import StateView
@@ -57,3 +59,31 @@ class Folder(msgspec.Struct, frozen=True, tag="folder", forbid_unknown_fields=Tr
 Entry = File | Link | Folder
 TreeView = StateView[Entry]
 KINDS: dict[type[Entry], str] = {File: "a file", Link: "a link", Folder: "a folder"}
+
+
+class Obstacle(NamedTuple):
+    """Something in a tree that no view can hold.
+
+    Attributes:
+        path: where; bytes that are not UTF-8 are escaped.
+        fault: what it is.
+        disposable: a link, pipe or socket, which a restore may be asked to remove.
+    """
+
+    path: str
+    fault: str
+    disposable: bool = False
+
+
+class Survey(NamedTuple):
+    """What a tree is, whatever is in it.
+
+    Attributes:
+        view: of what a view can hold.
+        obstacles: the rest of it, by path.
+        holding: folders that hold what is excluded, at whatever depth: they are not removed.
+    """
+
+    view: TreeView
+    obstacles: tuple[Obstacle, ...]
+    holding: frozenset[str]

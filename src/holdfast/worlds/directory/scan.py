@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from holdfast.worlds.directory.bodies import Bodies, Intake
-from holdfast.worlds.directory.errors import FileChanged, FileVanished, LinkEscapes, UndecodableName, UnsupportedFile
+from holdfast.worlds.directory.errors import FileChanged, FileVanished, UnsupportedFile
+from holdfast.worlds.directory.exclusions import Exclusions
 from holdfast.worlds.directory.folders import FILE_FLAGS, Folders, permissions
 from holdfast.worlds.directory.index import Index
-from holdfast.worlds.directory.paths import MAX_PART_BYTES, MAX_PATH_BYTES, is_reserved, target_fault
-from holdfast.worlds.directory.records import Entry, File, Folder, Link
+from holdfast.worlds.directory.paths import MAX_PART_BYTES, MAX_PATH_BYTES, is_reserved, parents, target_fault
+from holdfast.worlds.directory.records import Entry, File, Folder, Link, Obstacle
 
 T = TypeVar("T")
 ATTEMPTS = 3
@@ -23,6 +24,7 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+_DISPOSABLE = frozenset({stat.S_IFIFO, stat.S_IFSOCK})
 _Stats = dict[str, os.stat_result]
 
 
@@ -35,6 +37,11 @@ class Tree:
         root: descriptor of the root.
         clock: gives the file system's present time, in nanoseconds.
         hidden: names in the root that are no resources.
+        exclusions: names that are neither resources nor looked into.
+
+    Attributes:
+        excluded: paths of what was left out so far, without what is below it.
+        obstacles: what the last look met that no view can hold, by its raw path.
     """
 
     def __init__(
@@ -44,6 +51,7 @@ class Tree:
         bodies: Bodies,
         clock: Callable[[], int],
         hidden: frozenset[str] = frozenset(),
+        exclusions: Exclusions | None = None,
     ) -> None:
         self.folders = Folders(root)
         self._device = os.fstat(root).st_dev
@@ -51,21 +59,37 @@ class Tree:
         self._bodies = bodies
         self._clock = clock
         self._hidden = hidden
+        self._exclusions = exclusions or Exclusions()
         self._read_at: _Stats = {}
+        self.excluded: set[str] = set()
+        self.obstacles: dict[str, Obstacle] = {}
+
+    @property
+    def holding(self) -> set[str]:
+        """The folders that hold what is excluded, at whatever depth, as far as was looked."""
+        return {folder for path in self.excluded for folder in parents(path)}
 
     def knows(self, path: str) -> bool:
         """Whether what is at ``path``, if anything is, is what was last read there."""
         status, known = self.folders.stat(path), self._read_at.get(path)
         return status is None or (known is not None and _body_figures(status) == _body_figures(known))
 
-    def scan(self) -> dict[str, Entry]:
+    def scan(self, *, lenient: bool = False) -> dict[str, Entry]:
         """All resources, in no order. Before any body is stored, everything was found to be what a view can hold.
+
+        Args:
+            lenient: pass over what no view can hold.
 
         Raises:
             FileVanished, FileChanged: others write directly, at each of several attempts.
-            UnsupportedFile, UndecodableName, LinkEscapes: there is what no view can hold.
+            UnsupportedFile: there is what no view can hold.
         """
-        found = _insist(lambda: self._read("", self._clock()))
+
+        def attempt() -> dict[str, Entry]:
+            self.excluded = set()
+            return self._read("", self._clock(), lenient=lenient)
+
+        found = _insist(attempt)
         self._index.keep(found)
         return found
 
@@ -90,17 +114,22 @@ class Tree:
         began = self._clock()
         found: dict[str, Entry] = {}
         files: _Stats = {}
+        self.obstacles = {}
         for path in paths:
             self._read_at.pop(path, None)
             if (status := self.folders.stat(path)) is not None:
                 self._sort(path, status, found, files)
+        self._expect_no_obstacle()
         return self._with_bodies(found, files, began)
 
-    def _read(self, top: str, began: int) -> dict[str, Entry]:
+    def _read(self, top: str, began: int, *, lenient: bool = False) -> dict[str, Entry]:
         found: dict[str, Entry] = {}
         files: _Stats = {}
+        self.obstacles = {}
         for path, status in self._walk(top):
             self._sort(path, status, found, files)
+        if not lenient:
+            self._expect_no_obstacle()
         return self._with_bodies(found, files, began)
 
     def _walk(self, top: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -108,21 +137,27 @@ class Tree:
         while waiting:
             folder = waiting.pop()
             for path, status in self._list(folder):
-                if stat.S_ISDIR(status.st_mode):
+                if stat.S_ISDIR(status.st_mode) and status.st_dev == self._device:
                     waiting.append(path)
                 yield path, status
 
     def _list(self, folder: str) -> list[tuple[str, os.stat_result]]:
         prefix = f"{folder}/" if folder else ""
         path = folder
+        excluded = self._exclusions.match if self._exclusions else None
         try:
             with os.scandir(self.folders.at(folder)) as entries:
                 found = []
                 for entry in entries:
                     if not folder and entry.name in self._hidden:
                         continue
-                    path = _named(prefix, entry.name)
-                    found.append((path, entry.stat(follow_symlinks=False)))
+                    path = prefix + entry.name
+                    if excluded and excluded(path, entry.name):
+                        self.excluded.add(path)
+                    elif fault := _name_fault(path, entry.name):
+                        self._meet(path, fault)
+                    else:
+                        found.append((path, entry.stat(follow_symlinks=False)))
                 return found
         except FileNotFoundError as error:
             raise FileVanished(path) from error
@@ -136,27 +171,37 @@ class Tree:
             files[path] = status
         elif kind == stat.S_IFDIR:
             if status.st_dev != self._device:
-                raise UnsupportedFile(path, "the root of another file system")
-            found[path] = Folder(permissions(status))
-        elif kind == stat.S_IFLNK:
-            found[path] = self._link(path)
-        else:
-            raise UnsupportedFile(path, _KINDS.get(kind, "of an unknown kind"))
+                self._meet(path, "the root of another file system")
+            else:
+                found[path] = Folder(permissions(status))
+        elif kind != stat.S_IFLNK:
+            self._meet(path, _KINDS.get(kind, "of an unknown kind"), disposable=kind in _DISPOSABLE)
+        elif link := self._link(path):
+            found[path] = link
 
-    def _link(self, path: str) -> Link:
+    def _link(self, path: str) -> Link | None:
         try:
             name, folder = self.folders.of(path)
             target = os.readlink(name, dir_fd=folder)
             target.encode()
-        except UnicodeEncodeError as error:
-            raise UndecodableName(path) from error
+        except UnicodeEncodeError:
+            self._meet(path, "a link whose target is not UTF-8", disposable=True)
+            return None
         except FileNotFoundError as error:
             raise FileVanished(path) from error
         except OSError as error:
             raise FileChanged(path) from error
         if fault := target_fault(path, target):
-            raise LinkEscapes(path, target, fault)
+            self._meet(path, f"a link to {target!r}, which may leave the root: {fault}", disposable=True)
+            return None
         return Link(target)
+
+    def _meet(self, path: str, fault: str, *, disposable: bool = False) -> None:
+        self.obstacles[path] = Obstacle(escaped(path), fault, disposable)
+
+    def _expect_no_obstacle(self) -> None:
+        if self.obstacles:
+            raise UnsupportedFile(self.obstacles.values())
 
     def _with_bodies(self, found: dict[str, Entry], files: _Stats, began: int) -> dict[str, Entry]:
         """``found``, and the records of ``files``: known ones whose bodies are in the store, others read."""
@@ -241,20 +286,22 @@ def _insist(attempt: Callable[[], T]) -> T:
     return attempt()
 
 
-def _named(prefix: str, name: str) -> str:
-    """Raises:
-    StateViewError: no view can hold that name.
-    """
-    path = prefix + name
+def escaped(path: str) -> str:
+    """``path`` as a text: bytes that are not UTF-8 are escaped."""
+    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def _name_fault(path: str, name: str) -> str | None:
+    """Why no view can hold that name; ``None`` if one can."""
     try:
         size = len(path.encode())
-    except UnicodeEncodeError as error:
-        raise UndecodableName(path) from error
+    except UnicodeEncodeError:
+        return "a name that is not UTF-8"
     if is_reserved(name):
-        raise UnsupportedFile(path, "a reserved name")
+        return "a reserved name"
     if size > MAX_PATH_BYTES or len(name.encode()) > MAX_PART_BYTES:
-        raise UnsupportedFile(path, f"over {MAX_PATH_BYTES} bytes of path, or {MAX_PART_BYTES} of one name")
-    return path
+        return f"over {MAX_PATH_BYTES} bytes of path, or {MAX_PART_BYTES} of one name"
+    return None
 
 
 def _read_up_to(descriptor: int, most: int) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -14,10 +14,12 @@ from holdfast.worlds.base import Plan, ResourceService, changes
 from holdfast.worlds.directory.bodies import Bodies, Intake
 from holdfast.worlds.directory.change import Changer
 from holdfast.worlds.directory.edits import Edit, changing_mode, found, making, removing, renaming, writing
-from holdfast.worlds.directory.errors import DirectoryUnusable, StoreInside, WrongKind, translate
+from holdfast.worlds.directory.errors import DirectoryUnusable, InvalidPath, StoreInside, WrongKind, translate
+from holdfast.worlds.directory.exclusions import Exclusions
 from holdfast.worlds.directory.folders import list_names
 from holdfast.worlds.directory.index import Index
 from holdfast.worlds.directory.journal import Journal
+from holdfast.worlds.directory.leaving import check_excluded, discard, expect_not_holding, without_holding
 from holdfast.worlds.directory.paths import (
     below,
     check_mode,
@@ -26,7 +28,7 @@ from holdfast.worlds.directory.paths import (
     check_tree,
     parents,
 )
-from holdfast.worlds.directory.records import KINDS, Entry, File, Folder, Link, TreeView
+from holdfast.worlds.directory.records import KINDS, Entry, File, Folder, Link, Survey, TreeView
 from holdfast.worlds.directory.scan import Present, Tree
 from holdfast.worlds.directory.site import Site, open_site
 from holdfast.worlds.directory.staging import Probe
@@ -56,17 +58,20 @@ class DirectoryWorld(ResourceService[Entry]):
     Args:
         root: made if it is not there; on one local file system.
         store: for the bodies. Worlds of one root have one store.
+        exclude: patterns of names that are neither captured, looked into nor touched (:class:`Exclusions`); a folder
+            that holds such a thing is never removed.
         only: keeps this account and region alone, and has ``root`` itself as its tree.
         probe: called at each write point, with its name; a crash explorer ends the process there.
 
     Raises:
         DirectoryUnusable: ``root`` is no directory and cannot be made one.
+        InvalidPattern: one of ``exclude`` names nothing.
     """
 
     service_name = "directory"
     version = 1
     view_type = TreeView
-    not_captured = (
+    not_captured: tuple[str, ...] = (
         "access, modification and change times",
         "extended attributes and access control lists",
         "owners and groups",
@@ -79,9 +84,17 @@ class DirectoryWorld(ResourceService[Entry]):
     """The account and region of a directory that is nobody else's (:meth:`at`)."""
 
     def __init__(
-        self, root: str | Path, store: Store, *, only: Scope | None = None, probe: Probe = lambda point: None
+        self,
+        root: str | Path,
+        store: Store,
+        *,
+        exclude: Iterable[str] = (),
+        only: Scope | None = None,
+        probe: Probe = lambda point: None,
     ) -> None:
         super().__init__()
+        self._exclusions = Exclusions(exclude)
+        self.not_captured = (*type(self).not_captured, *self._exclusions.described())
         self._only = only and check_scope(*only)
         self.root = Path(root).absolute()
         self._bodies = Bodies(store)
@@ -95,9 +108,11 @@ class DirectoryWorld(ResourceService[Entry]):
             raise DirectoryUnusable(f"{self.root} cannot be the root of a world: {error}.") from error
 
     @classmethod
-    def at(cls, path: str | Path, store: Store, *, probe: Probe = lambda point: None) -> DirectoryWorld:
+    def at(
+        cls, path: str | Path, store: Store, *, exclude: Iterable[str] = (), probe: Probe = lambda point: None
+    ) -> DirectoryWorld:
         """The files of ``path`` itself, as the account and region :attr:`LOCAL`; raises as the class does."""
-        return cls(path, store, only=cls.LOCAL, probe=probe)
+        return cls(path, store, exclude=exclude, only=cls.LOCAL, probe=probe)
 
     def write(self, account_id: str, region: str, path: str, body: bytes, *, mode: int = 0o644) -> None:
         """Create a file, or replace its body and mode at once; missing parents are made.
@@ -107,7 +122,7 @@ class DirectoryWorld(ResourceService[Entry]):
             PathTaken: a link or folder is there, or a parent is none. Links are not followed.
             StateViewError, StoreError: it cannot be done; nothing was changed.
         """
-        check_path(path)
+        self._checked(path)
         check_mode(mode)
         if not isinstance(body, bytes | bytearray | memoryview):
             raise InvalidInput(f"The body of {path!r} is a {type(body).__name__}.", remedy="Give bytes; encode texts.")
@@ -126,7 +141,7 @@ class DirectoryWorld(ResourceService[Entry]):
             WrongKind: it is no file. Links are not followed.
             StateViewError: it cannot be read.
         """
-        check_path(path)
+        self._checked(path)
         with self._gate, self._open(check_scope(account_id, region)) as opened:
             entry = found(Present(opened.tree, opened.tree.scan), path)
             if not isinstance(entry, File):
@@ -145,7 +160,7 @@ class DirectoryWorld(ResourceService[Entry]):
             WrongKind: the folder is not empty.
             StateViewError: it cannot be done; nothing was changed.
         """
-        self._mutate(check_scope(account_id, region), removing(check_path(path), recursive=recursive))
+        self._mutate(check_scope(account_id, region), removing(self._checked(path), recursive=recursive))
 
     def mkdir(self, account_id: str, region: str, path: str, *, mode: int = 0o755) -> None:
         """Make a folder; missing parents are made.
@@ -155,7 +170,7 @@ class DirectoryWorld(ResourceService[Entry]):
             PathTaken: something is there, or a parent is no folder.
             StateViewError: it cannot be done; nothing was changed.
         """
-        check_path(path)
+        self._checked(path)
         self._mutate(check_scope(account_id, region), making(path, Folder(check_mode(mode))))
 
     def symlink(self, account_id: str, region: str, path: str, target: str) -> None:
@@ -170,7 +185,7 @@ class DirectoryWorld(ResourceService[Entry]):
             PathTaken: something is there, or a parent is no folder.
             StateViewError: it cannot be done; nothing was changed.
         """
-        check_path(path)
+        self._checked(path)
         self._mutate(check_scope(account_id, region), making(path, Link(check_target(path, target))))
 
     def chmod(self, account_id: str, region: str, path: str, mode: int) -> None:
@@ -182,7 +197,7 @@ class DirectoryWorld(ResourceService[Entry]):
             WrongKind: a link has no mode.
             StateViewError: it cannot be done; nothing was changed.
         """
-        check_path(path)
+        self._checked(path)
         self._mutate(check_scope(account_id, region), changing_mode(path, check_mode(mode)))
 
     def rename(self, account_id: str, region: str, origin: str, path: str) -> None:
@@ -195,7 +210,7 @@ class DirectoryWorld(ResourceService[Entry]):
             PathTaken: what is at ``path`` cannot be replaced, or a parent of it is no folder.
             StateViewError: it cannot be done; nothing was changed.
         """
-        self._mutate(check_scope(account_id, region), renaming(check_path(origin), check_path(path)))
+        self._mutate(check_scope(account_id, region), renaming(self._checked(origin), self._checked(path)))
 
     def listdir(self, account_id: str, region: str, path: str = "") -> list[str]:
         """Names in a folder (empty: the root), in order.
@@ -208,11 +223,13 @@ class DirectoryWorld(ResourceService[Entry]):
         """
         with self._gate, self._open(check_scope(account_id, region)) as opened:
             if path:
-                entry = found(Present(opened.tree, opened.tree.scan), check_path(path))
+                entry = found(Present(opened.tree, opened.tree.scan), self._checked(path))
                 if not isinstance(entry, Folder):
                     raise WrongKind(path, KINDS[type(entry)], "a folder")
             names = list_names(opened.tree.folders.at(path))
-            return sorted(name for name in names if path or name not in opened.site.hidden)
+            hidden = opened.site.hidden if not path else frozenset[str]()
+            prefix = f"{path}/" if path else ""
+            return sorted(n for n in names if n not in hidden and not self._exclusions.match(prefix + n, n))
 
     def walk(self, account_id: str, region: str, path: str = "") -> dict[str, Entry]:
         """All resources at or below ``path`` (empty: all), by name, in order.
@@ -222,7 +239,44 @@ class DirectoryWorld(ResourceService[Entry]):
             StateViewError: it cannot be read.
         """
         resources = self.snapshot(account_id, region).resources
-        return {name: resources[name] for name in below(check_path(path), iter(resources))} if path else resources
+        return {name: resources[name] for name in below(self._checked(path), iter(resources))} if path else resources
+
+    def survey(self, account_id: str, region: str) -> Survey:
+        """What is there, also when there is what no view can hold.
+
+        Raises:
+            StateViewError: it cannot be read.
+        """
+        scope = check_scope(account_id, region)
+        with self._gate, self._open(scope) as opened:
+            view = self._view(opened.tree.scan(lenient=True))
+            opened.known.save(opened.site.private)
+            return Survey(view, tuple(sorted(opened.tree.obstacles.values())), frozenset(opened.tree.holding))
+
+    def discard(self, account_id: str, region: str, view: TreeView) -> list[str]:
+        """Remove the links, pipes and sockets that no view can hold, so that ``view`` can be restored; nobody can put
+        them back. Returns their paths. Done again after a crash, it removes the rest.
+
+        Raises:
+            UnsupportedFile: there are others that no view can hold, or ``view`` has something of that name; nothing
+                was removed.
+            FileChanged: something else took the place of one of them; nothing was removed.
+            InvalidView, ViewVersion, MissingBlob: the view is refused.
+        """
+        scope = check_scope(account_id, region)
+        target = self._accepted(view).resources
+        with self._gate, self._open(scope) as opened:
+            opened.tree.scan(lenient=True)
+            return discard(opened.tree, target)
+
+    def _checked(self, path: object) -> str:
+        """Raises:
+        InvalidPath: nothing can be there, or it is excluded.
+        """
+        checked = check_path(path)
+        if covering := self._exclusions.covering(checked):
+            raise InvalidPath(path, f"{covering!r} is excluded from the world")
+        return checked
 
     def _read(self, scope: Scope) -> dict[str, Entry]:
         with self._open(scope) as opened:
@@ -233,13 +287,16 @@ class DirectoryWorld(ResourceService[Entry]):
             if isinstance(plan, Edit):
                 return self._edit(scope, opened, plan)
             present = self._scan(scope, opened)
-            delta = plan(present)
+            delta = without_holding(plan(present), opened.tree.holding)
             self._carry_out(scope, opened, delta, present)
             return delta
 
     def _edit(self, scope: Scope, opened: _Opened, edit: Edit) -> Delta[Entry]:
         present = Present(opened.tree, lambda: self._scan(scope, opened))
         delta = edit(present)
+        expect_not_holding(delta, opened.tree.holding)
+        for change in delta:
+            self._checked(change.resource)  # what was moved may be excluded where it came to be
         self._note_some(scope, present.looked_at)
         self._carry_out(scope, opened, delta, present, edit.moved)
         return delta
@@ -259,6 +316,7 @@ class DirectoryWorld(ResourceService[Entry]):
 
     def _check(self, view: TreeView) -> None:
         check_tree(self.service_name, view.resources)
+        check_excluded(self.service_name, view, self._exclusions)
         if missing := self._bodies.missing(entry for entry in view.resources.values() if isinstance(entry, File)):
             raise MissingBlob(missing)
 
@@ -285,13 +343,14 @@ class DirectoryWorld(ResourceService[Entry]):
                 f"{self.root} has no account {scope.account_id!r} and region {scope.region!r}.",
                 remedy="It holds the files of one account and region alone; open DirectoryWorld(root) for many.",
             )
+        if scope not in self._indexes:
+            self._refuse_store_inside(scope)
         try:
             with open_site(self.root, scope, Journal.name, alone=self._only is not None) as site:
                 index = self._indexes.get(scope)
                 if index is None:
-                    self._refuse_store_inside(scope)
                     index = self._indexes[scope] = Index(site.private)
-                tree = Tree(site.root, index, self._bodies, site.clock, site.hidden)
+                tree = Tree(site.root, index, self._bodies, site.clock, site.hidden, self._exclusions)
                 with tree.folders:
                     changer = Changer(site, tree, self._bodies, self._probe)
                     changer.recover()
@@ -302,7 +361,7 @@ class DirectoryWorld(ResourceService[Entry]):
     def _refuse_store_inside(self, scope: Scope) -> None:
         tree = self.root if self._only else self.root.joinpath(*scope)
         if self._store_path and self._store_path.resolve().is_relative_to(tree.resolve()):
-            raise StoreInside(self._store_path, tree)
+            raise StoreInside(self._store_path, tree, self.root)
 
     def _scan(self, scope: Scope, opened: _Opened) -> dict[str, Entry]:
         resources = opened.tree.scan()

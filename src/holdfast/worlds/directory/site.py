@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +73,8 @@ def open_site(root: Path, scope: Scope, intent: str, *, alone: bool = False) -> 
         way = (RESERVED, _ALONE) if alone else (RESERVED, scope.account_id, scope.region)
         for name in way:
             private = opened(ensure_folder(name, private, _PRIVATE_MODE))
+            if name == RESERVED:
+                _hide_from_git(private)
         staging = opened(ensure_folder("staging", private, _PRIVATE_MODE))
         lock = opened(os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=private))
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -84,3 +86,13 @@ def open_site(root: Path, scope: Scope, intent: str, *, alone: bool = False) -> 
             raise DirectoryUnusable(f"{root / scope.account_id / scope.region} is another file system than {root}.")
         hidden = frozenset({RESERVED} if alone else ())
         yield Site(tree, hidden, private, staging, lock, root.joinpath(*way, intent))
+
+
+def _hide_from_git(private: int) -> None:
+    """Have version control leave the private folder alone, as a virtual environment does."""
+    with suppress(FileExistsError):
+        descriptor = os.open(".gitignore", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=private)
+        try:
+            os.write(descriptor, b"*\n")
+        finally:
+            os.close(descriptor)
