@@ -8,7 +8,7 @@ from itertools import count
 from typing import TypeVar
 
 from holdfast.audit import SqlAuditLog
-from holdfast.store import Store
+from holdfast.store import Store, Unit
 from holdfast.store.database import Work
 from holdfast.testing.checkpoints.samples import (
     ELSEWHERE,
@@ -52,9 +52,19 @@ class MortalStore(Store):
         return result
 
     def read(self, work: Work[R]) -> R:
+        self._refuse_the_dead()
+        return self._store.read(work)
+
+    def submit(self, unit: Unit, *, reading: bool = False) -> None:
+        self._refuse_the_dead()
+        self._store.submit(unit, reading=reading)
+
+    def refuse_nested(self) -> None:
+        self._store.refuse_nested()
+
+    def _refuse_the_dead(self) -> None:
         if self._fuse.where:
             raise Killed("The process was killed.")
-        return self._store.read(work)
 
 
 def dies(subject: WorldSubject, point: int, act: Callable[[World], object]) -> bool:
