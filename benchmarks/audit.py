@@ -11,7 +11,6 @@ import asyncio
 import json
 import sys
 import time
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -20,7 +19,6 @@ from typing import Any
 import rfc8785
 
 from benchmarks.command import Bench, run_cases
-from benchmarks.environments import Database
 from benchmarks.measure import interleaved, note
 from benchmarks.report import Figures
 from holdfast.audit import GENESIS, SqlAuditLog, verify_store
@@ -44,7 +42,7 @@ class Verifying:
 
     def run(self, bench: Bench) -> Figures:
         length = bench.size(ROWS)
-        with self._database(bench) as database, open_store(database.url) as store:
+        with bench.workspace.store(self.backend) as database, open_store(database.url) as store:
             fill(store, length)
             records = in_memory(store)
             ours, bare = interleaved(
@@ -64,9 +62,6 @@ class Verifying:
             notes={"bare": "SHA-256 and rfc8785.dumps over the same rows in memory"},
             extra={"rows": length, "append_rows_per_second": round(appended)},
         )
-
-    def _database(self, bench: Bench) -> AbstractContextManager[Database]:
-        return bench.workspace.sqlite() if self.backend == "sqlite" else bench.workspace.schema()
 
 
 def fill(store: Store, length: int) -> None:

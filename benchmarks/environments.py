@@ -17,7 +17,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -126,6 +126,10 @@ class Workspace:
             yield Database(f"{self.server}{separator}schema={name}", None, self.server, name)
         finally:
             self._administer(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)))
+
+    def store(self, backend: str) -> AbstractContextManager[Database]:
+        """A fresh database for a store of ours: ``sqlite`` or ``postgres``."""
+        return self.sqlite() if backend == "sqlite" else self.schema()
 
     @contextmanager
     def database(self) -> Iterator[Database]:

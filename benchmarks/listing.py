@@ -10,7 +10,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -18,7 +17,6 @@ from typing import Any
 from uuid import UUID
 
 from benchmarks.command import Bench, run_cases
-from benchmarks.environments import Database
 from benchmarks.measure import note
 from benchmarks.report import Figures
 from holdfast.councils import RunStatus, SqlCouncilRepository
@@ -123,8 +121,8 @@ class PageCost:
         listed = LISTS[self.list]
         large, small = bench.size(LARGE), bench.size(SMALL)
         with (
-            self._database(bench) as wide,
-            self._database(bench) as narrow,
+            bench.workspace.store(self.backend) as wide,
+            bench.workspace.store(self.backend) as narrow,
             open_store(wide.url) as many,
             open_store(narrow.url) as few,
         ):
@@ -143,9 +141,6 @@ class PageCost:
             notes={"bare": f"the same page where the list has {small:,} rows instead of {large:,}"},
             extra={"page": PAGE},
         )
-
-    def _database(self, bench: Bench) -> AbstractContextManager[Database]:
-        return bench.workspace.sqlite() if self.backend == "sqlite" else bench.workspace.schema()
 
 
 def _fill(store: Store, listed: List, length: int) -> None:

@@ -5,18 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.store import Store, open_store
-from holdfast.store.blobs import BlobCorrupt, put_blob
+from holdfast.store import Store, Transaction, open_store
+from holdfast.store.blobs import BlobCorrupt, put_blob, put_texts
 from holdfast.worlds import StateView
 from holdfast.worlds.errors import InvalidView, MissingBlob, ViewVersion
 from holdfast.worlds.keyvalue import KeyValueWorld
 from holdfast.worlds.keyvalue.model import Value, record_of
-from holdfast.worlds.manifests import get_view, pack_view, put_view
+from holdfast.worlds.manifests import get_view, missing_texts, pack_view
+
+
+def put_view(tx: Transaction, view: StateView[Any]) -> str:
+    """Store ``view``, writing what is not there; returns its manifest's digest."""
+    packed = pack_view(view)
+    put_texts(tx, missing_texts(tx, packed))
+    return packed.digest
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import msgspec
 
 from holdfast import codec
 from holdfast.store import Transaction
-from holdfast.store.blobs import get_blobs, kept_for_good, put_texts, text_digest
+from holdfast.store.blobs import get_blobs, kept_for_good, text_digest
 from holdfast.worlds.errors import InvalidView, MissingBlob
 from holdfast.worlds.model import StateView
 from holdfast.worlds.service import StatefulService
@@ -104,13 +104,6 @@ def pack_view(view: StateView[Any]) -> PackedView:
         roots=tuple(node.digest for node in nodes),
     )
     return PackedView(add(manifest), texts, len(view.resources))
-
-
-def put_view(tx: Transaction, view: StateView[Any]) -> str:
-    """Store ``view``, writing what is not there; returns its manifest's digest."""
-    packed = pack_view(view)
-    put_texts(tx, missing_texts(tx, packed))
-    return packed.digest
 
 
 def missing_texts(tx: Transaction, packed: PackedView) -> dict[str, str]:
