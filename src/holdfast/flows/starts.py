@@ -3,71 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
-from uuid import UUID
 
-from holdfast.errors import InvalidId, StoreUnreachable
+from holdfast.errors import StoreUnreachable
 from holdfast.flows.engine.port import Claimed
 from holdfast.flows.errors import FlowExists
-from holdfast.ids import new_id, parse_id
-from holdfast.store import Store, Transaction, Unit, load_queries
+from holdfast.flows.requests import Start
+from holdfast.store import Row, Store, Transaction, Unit, load_queries
 from holdfast.store.units import answer
-from holdfast.text import check_text
 
 _q = load_queries("holdfast.flows.engine")
-MAX_KEY = 500
 MAX_GROUP = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """A request to start a flow.
-
-    Attributes:
-        id: text of the flow's UUID, the caller's own or a fresh one.
-        named: the caller chose the id.
-        key: the caller's idempotency key within the workflow type, if any.
-        args: canonical JSON object.
-        digest: of ``args``.
-        seed: of the flow's chance, and the mark of a row that this very request inserted.
-    """
-
-    id: str
-    named: bool
-    key: str | None
-    workflow_type: str
-    owner: str
-    goal: str
-    args: str
-    digest: int
-    seed: int
-
-
-def make_start(
-    workflow_type: str, args: str, digest: int, *, id: UUID | str | None, key: str | None, owner: str, goal: str
-) -> Start:
-    """Raises:
-    InvalidId: an empty or malformed id or key (FL-18).
-    InvalidInput: an owner or a goal that not every database can hold.
-    """
-    if key is not None and (not key or len(key) > MAX_KEY or not key.isprintable()):
-        raise InvalidId(f"{key!r} cannot be a key.", remedy=f"Use 1 to {MAX_KEY} printable characters.")
-    check_text(owner, "owner")  # a group is inserted as one: what the database refuses would cost the others as well
-    check_text(goal, "goal")
-    flow_id = new_id() if id is None else _chosen_id(id)
-    return Start(str(flow_id), id is not None, key, workflow_type, owner, goal, args, digest, secrets.randbits(63))
-
-
-def _chosen_id(id: UUID | str) -> UUID:
-    try:
-        return parse_id(id)
-    except InvalidId as error:
-        remedy = f"{error.remedy} For a business key of your own, pass key=… instead."
-        raise InvalidId(error.message, remedy=remedy) from None
 
 
 class Starts:
@@ -189,30 +137,31 @@ def insert_flows(
         epoch: a worker's, to which those marked in ``adopted`` are leased if it is alive.
     """
     now = tx.clock.micros()
-    rows = [
-        (s.id, s.key, s.workflow_type, s.owner, s.goal, now, s.seed, s.args, s.digest, take)
-        for s, take in zip(starts, adopted or [False] * len(starts), strict=True)
-    ]
+    rows = [_row(s, now, take) for s, take in zip(starts, adopted or [False] * len(starts), strict=True)]
     inserted = {row[0]: row for row in tx.fetch(_q["insert_flows"], {"epoch": epoch}, rows=rows)}
     leased = [
-        Claimed(row[1], row[0], s.workflow_type, s.args, 1, row[3], now, False, 1, 0, ())
+        Claimed(row[1], row[0], s.workflow_type, s.args, 1, row[3], now, False, 1, 0, False)
         for s in starts
         if (row := inserted.get(s.id)) and row[2] is not None
     ]
-    missing = [(s.id, s.key, s.workflow_type) for s in starts if s.id not in inserted]
+    tagged = [(*tag, now, inserted[s.id][1]) for s in starts if s.id in inserted for tag in s.tags]
+    if tagged:
+        tx.execute(_q["insert_tags"], rows=tagged)
+    missing = any(s.id not in inserted for s in starts)
     repeats = len({start.id for start in starts}) < len(starts)
     if not missing and not repeats:
         return Started([start.id for start in starts], leased)
-    looked_up = [(s.id, s.key, s.workflow_type) for s in starts]
+    looked_up = [(s.id, s.key, s.workflow_type, s.queue, s.dedupe) for s in starts]
     standing = [Standing(*row) for row in tx.fetch(_q["standing"], rows=looked_up)]
     by_id = {flow.id: flow for flow in standing}
     by_key = {(flow.key, flow.workflow_type): flow for flow in standing if flow.key is not None}
+    by_dedupe = {(flow.queue, flow.dedupe): flow for flow in standing if flow.dedupe is not None and flow.live}
     leased += [
-        Claimed(f.num, f.id, s.workflow_type, s.args, 1, s.seed, f.started_at, bool(f.cancel_requested), 1, 0, ())
+        Claimed(f.num, f.id, s.workflow_type, s.args, 1, s.seed, f.started_at, bool(f.cancel_requested), 1, 0, False)
         for s in starts
         if s.id not in inserted and (f := by_id.get(s.id)) and (f.seed, f.epoch) == (s.seed, epoch)
     ]
-    outcomes = [_identify(start, by_id, by_key) for start in starts]
+    outcomes = [_identify(start, by_id, by_key, by_dedupe) for start in starts]
     return Started(outcomes, leased)
 
 
@@ -228,11 +177,22 @@ class Standing(NamedTuple):
     epoch: int | None
     started_at: int
     cancel_requested: bool
+    queue: str | None
+    dedupe: str | None
+    live: bool
 
 
-def _identify(start: Start, by_id: dict[str, Standing], by_key: dict[tuple[str, str], Standing]) -> str | FlowExists:
+def _identify(
+    start: Start,
+    by_id: dict[str, Standing],
+    by_key: dict[tuple[str, str], Standing],
+    by_dedupe: dict[tuple[str | None, str], Standing],
+) -> str | FlowExists:
     found = by_id.get(start.id)
     keyed = by_key.get((start.key, start.workflow_type)) if start.key else None
+    same = by_dedupe.get((start.queue, start.dedupe)) if start.dedupe and not (found or keyed) else None
+    if same:
+        return same.id
     if found and not _is_same(found, start):
         return FlowExists(f"The flow {start.id} was started as {found.workflow_type}, or with other arguments.")
     if keyed and (not _is_same(keyed, start) or (start.named and keyed.id != start.id)):
@@ -240,6 +200,14 @@ def _identify(start: Start, by_id: dict[str, Standing], by_key: dict[tuple[str, 
     standing = keyed or found
     assert standing is not None
     return standing.id
+
+
+def _row(start: Start, now: int, take: bool) -> Row:
+    return (
+        start.id, start.key, start.workflow_type, start.owner, start.goal, now, start.seed, start.args, start.digest,
+        take, max(now + start.delay, start.at or 0), start.queue, start.queue_key, start.priority, start.dedupe,
+        start.tags_text, start.parent, start.parent_close, start.depth,
+    )  # fmt: skip
 
 
 def _is_same(flow: Standing, start: Start) -> bool:

@@ -44,6 +44,62 @@ class Record(NamedTuple):
     updated_at: int
 
 
+class Wait(NamedTuple):
+    """What a flow waits for besides time (FL-12).
+
+    Attributes:
+        flow: the flow's number.
+        run_id: of the call; with the flow it identifies the wait.
+        kind: ``event``, ``signal``, ``approval`` or ``child``.
+        topic: the event's topic, the signal's or approval's name; empty for a child.
+        correlation: the event's correlation id, the flow's own id for a signal, the child's id; empty for an approval.
+        detail: JSON of an approval's terms.
+        expires_at: micros after which an approval takes no answer.
+    """
+
+    flow: int
+    run_id: str
+    kind: str
+    topic: str
+    correlation: str
+    detail: str | None = None
+    expires_at: int | None = None
+
+
+class Answer(NamedTuple):
+    """Where a wait is: ``at`` (micros) is ``None`` while it is open; ``answer`` and ``failed`` as for a step's record.
+
+    Attributes:
+        wait: its number, the wait's own id.
+    """
+
+    wait: int
+    flow: int
+    run_id: str
+    at: int | None
+    answer: str | None
+    failed: bool
+
+
+class Attention(NamedTuple):
+    """A flow of this worker to which something has happened from outside."""
+
+    flow: int
+    cancel_requested: bool
+    paused: bool
+
+
+class Progress(NamedTuple):
+    """What a running step has reported: ``done`` of ``total`` (of any unit, or unknown), in words; ``at`` micros."""
+
+    flow: int
+    run_id: str
+    done: float
+    total: float | None
+    note: str | None
+    at: int
+
+
 class Claimed(NamedTuple):
     """A flow that was just leased to this worker.
 
@@ -57,7 +113,11 @@ class Claimed(NamedTuple):
         cancel_requested: somebody wants it to end.
         revision: after the claim; 1 on the very first.
         crashes: how many workers died on it in a row.
-        history: what was recorded, in order.
+        tied: others depend on its end.
+        state: what it has published, a JSON object.
+        history: what was recorded, in order: all of it, or its beginning.
+        rest: numbers of the records that follow, to be asked for (:meth:`EnginePort.history`).
+        answers: its waits that are not recorded yet, answered or not.
     """
 
     num: int
@@ -70,17 +130,28 @@ class Claimed(NamedTuple):
     cancel_requested: bool
     revision: int
     crashes: int
-    history: Sequence[Record]
+    tied: bool
+    state: str = "{}"
+    history: Sequence[Record] = ()
+    rest: Sequence[int] = ()
+    answers: Sequence[Answer] = ()
 
 
 class Ending(NamedTuple):
-    """How a flow ended: ``status`` is ``finished``, ``failed`` or ``cancelled``; texts are JSON; ``at`` micros."""
+    """How a flow ended: ``status`` is ``finished``, ``failed`` or ``cancelled``; texts are JSON; ``at`` micros.
+
+    Attributes:
+        tied: others depend on it: a parent, children, waits, worlds.
+        anew: arguments (JSON) with which it begins again instead of ending (continue-as-new).
+    """
 
     flow: int
     status: str
     result: str | None
     error: str | None
     at: int
+    tied: bool = False
+    anew: str | None = None
 
 
 class EnginePort(Protocol):

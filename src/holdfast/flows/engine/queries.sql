@@ -5,24 +5,45 @@ EXISTS (SELECT 1 FROM workers WHERE epoch = :epoch AND fenced_at IS NULL)
 fence AS MATERIALIZED (SELECT 1 FROM workers WHERE epoch = :epoch AND fenced_at IS NULL FOR SHARE)
 
 -- part: claimed
-num, id, workflow_type, args, attempt, seed, started_at, cancel_requested, revision, crashes
+num, id, workflow_type, args, attempt, seed, started_at, cancel_requested, revision, crashes, tied, state
 
 -- part: record
 flow bigint, run_id text, task text, status text, attempt int, digest bigint, result text, error text,
 created_at bigint, updated_at bigint
 
+-- part: requested
+key text, workflow_type text, owner_session_key text, goal text, created_at bigint, seed bigint, args text,
+args_digest bigint, adopted boolean, due_at bigint, queue text, queue_key text, priority int, dedupe text, tags text,
+parent bigint, parent_close text, depth int
+
 -- part: born
 INSERT INTO flows (id, key, workflow_type, owner_session_key, goal, state, status, attempt, revision, created_at,
-    updated_at, seed, args, args_digest, epoch, started_at, due_at)
+    updated_at, seed, args, args_digest, epoch, started_at, due_at, queue, queue_key, priority, dedupe, tags, parent,
+    parent_close, depth, tied)
 SELECT id, key, workflow_type, owner_session_key, goal, '{}',
     CASE WHEN adopted AND fence.epoch IS NOT NULL THEN 'running' ELSE 'created' END, 1,
     CASE WHEN adopted AND fence.epoch IS NOT NULL THEN 1 ELSE 0 END, created_at, created_at, seed, args, args_digest,
     CASE WHEN adopted THEN fence.epoch END,
     CASE WHEN adopted AND fence.epoch IS NOT NULL THEN created_at END,
-    CASE WHEN adopted AND fence.epoch IS NOT NULL THEN NULL ELSE created_at END
+    CASE WHEN adopted AND fence.epoch IS NOT NULL THEN NULL ELSE due_at END,
+    queue, queue_key, priority, dedupe, tags, parent, parent_close, depth, parent IS NOT NULL
 FROM r LEFT JOIN fence ON TRUE WHERE TRUE
 ON CONFLICT DO NOTHING
 RETURNING id, num, epoch, seed
+
+-- part: stood
+SELECT f.id, f.key, f.workflow_type, f.args_digest, f.num, f.seed, f.epoch, f.started_at, f.cancel_requested, f.queue,
+    f.dedupe, f.status NOT IN ('finished', 'failed', 'cancelled')
+FROM r JOIN flows f ON f.id = r.id
+UNION ALL
+SELECT f.id, f.key, f.workflow_type, f.args_digest, f.num, f.seed, f.epoch, f.started_at, f.cancel_requested, f.queue,
+    f.dedupe, f.status NOT IN ('finished', 'failed', 'cancelled')
+FROM r JOIN flows f ON f.key = r.key AND f.workflow_type = r.workflow_type
+UNION ALL
+SELECT f.id, f.key, f.workflow_type, f.args_digest, f.num, f.seed, f.epoch, f.started_at, f.cancel_requested, f.queue,
+    f.dedupe, TRUE
+FROM r JOIN flows f ON f.queue = r.queue AND f.dedupe = r.dedupe
+WHERE f.dedupe IS NOT NULL AND f.status NOT IN ('finished', 'failed', 'cancelled')
 
 -- part: freed
 UPDATE flows SET
@@ -102,28 +123,28 @@ WHERE num = :flow AND epoch = :epoch AND {alive}
 RETURNING status
 
 -- name: claim
-UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, started_at = coalesce(started_at, :now),
+UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, touched = FALSE, started_at = coalesce(started_at, :now),
     updated_at = :now, revision = revision + 1
 WHERE num IN (
     SELECT num FROM flows
-    WHERE workflow_type = :workflow_type AND due_at <= :now AND crashes BETWEEN :least AND :most
+    WHERE workflow_type = :workflow_type AND due_at <= :now AND queue IS NULL AND crashes BETWEEN :least AND :most
     ORDER BY due_at LIMIT :limit
 ) AND {alive}
 RETURNING {claimed}
 
 -- name: claim [postgres]
 WITH {fence}
-UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, started_at = coalesce(started_at, :now),
+UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, touched = FALSE, started_at = coalesce(started_at, :now),
     updated_at = :now, revision = revision + 1
 WHERE num IN (
     SELECT num FROM flows
-    WHERE workflow_type = :workflow_type AND due_at <= :now AND crashes BETWEEN :least AND :most
+    WHERE workflow_type = :workflow_type AND due_at <= :now AND queue IS NULL AND crashes BETWEEN :least AND :most
     ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
 ) AND EXISTS (SELECT 1 FROM fence)
 RETURNING {claimed}
 
 -- name: next_due
-SELECT min(due_at) FROM flows WHERE workflow_type = :workflow_type AND due_at IS NOT NULL
+SELECT min(due_at) FROM flows WHERE workflow_type = :workflow_type AND due_at IS NOT NULL AND queue IS NULL
 
 -- name: histories
 WITH r AS (@rows(flow bigint))
@@ -202,28 +223,27 @@ UPDATE flows SET status = 'failed', error = :error, due_at = NULL, finished_at =
 WHERE num = :flow AND epoch IS NULL AND status IN ('created', 'running', 'waiting')
 
 -- name: insert_flows
-WITH r AS (@rows(id text, key text, workflow_type text, owner_session_key text, goal text, created_at bigint,
-    seed bigint, args text, args_digest bigint, adopted boolean)),
+WITH r AS (@rows(id text, {requested})),
 fence AS (SELECT epoch FROM workers WHERE epoch = :epoch AND fenced_at IS NULL)
 {born}
 
 -- name: insert_flows [postgres]
-WITH r AS (@rows(id uuid, key text, workflow_type text, owner_session_key text, goal text, created_at bigint,
-    seed bigint, args text, args_digest bigint, adopted boolean)),
+WITH r AS (@rows(id uuid, {requested})),
 fence AS MATERIALIZED (SELECT epoch FROM workers WHERE epoch = :epoch AND fenced_at IS NULL FOR SHARE)
 {born}
 
+-- name: insert_tags
+WITH r AS (@rows(name text, value text, created_at bigint, flow bigint))
+INSERT INTO flow_tags (name, value, created_at, flow) SELECT name, value, created_at, flow FROM r WHERE TRUE
+ON CONFLICT DO NOTHING
+
 -- name: standing
-WITH r AS (@rows(id text, key text, workflow_type text))
-SELECT f.id, f.key, f.workflow_type, f.args_digest, f.num, f.seed, f.epoch, f.started_at, f.cancel_requested
-FROM r JOIN flows f
-    ON f.id = r.id OR (f.key = r.key AND f.workflow_type = r.workflow_type)
+WITH r AS (@rows(id text, key text, workflow_type text, queue text, dedupe text))
+{stood}
 
 -- name: standing [postgres]
-WITH r AS (@rows(id uuid, key text, workflow_type text))
-SELECT f.id, f.key, f.workflow_type, f.args_digest, f.num, f.seed, f.epoch, f.started_at, f.cancel_requested
-FROM r JOIN flows f
-    ON f.id = r.id OR (f.key = r.key AND f.workflow_type = r.workflow_type)
+WITH r AS (@rows(id uuid, key text, workflow_type text, queue text, dedupe text))
+{stood}
 
 -- name: outcomes
 WITH r AS (@rows(id text))

@@ -50,7 +50,7 @@ class SqlEnginePort:
 
     def finish(self, epoch: int, endings: Sequence[Ending]) -> asyncio.Future[Mapping[int, str]]:
         def work(tx: Transaction) -> Mapping[int, str]:
-            ended: dict[int, str] = dict(tx.fetch(_q["finish"], {"epoch": epoch}, rows=endings))
+            ended: dict[int, str] = dict(tx.fetch(_q["finish"], {"epoch": epoch}, rows=[ending[:5] for ending in endings]))
             if len(ended) < len(endings):
                 _check_alive(tx, epoch)
                 ended |= dict(tx.fetch(_q["ended"], rows=[(ending.flow,) for ending in endings]))
@@ -144,7 +144,7 @@ def _claim(
         if len(claimed) == limit:
             break
         params = scalars | {"workflow_type": name, "limit": limit - len(claimed)}
-        claimed += (Claimed._make((*row, ())) for row in tx.fetch(_q["claim"], params))
+        claimed += (Claimed(*row) for row in tx.fetch(_q["claim"], params))
     return claimed
 
 

@@ -27,7 +27,7 @@ from holdfast.flows.engine.port import Claimed, Ending, EnginePort, Record
 from holdfast.flows.engine.run import Call, FlowRun, cancel_record, outcome
 from holdfast.flows.errors import EngineFault, ForeignAwait, HaltingError, LeaseLost
 from holdfast.flows.model import StepStatus, describe
-from holdfast.flows.starts import Start
+from holdfast.flows.requests import Start
 from holdfast.store import Transaction
 
 log = logging.getLogger("holdfast.flows")
@@ -151,7 +151,7 @@ class Worker:
         if self._draining or self._lost.is_set() or not self._lease.held():
             return 0, [False] * len(starts)
         room = self._options.concurrency - len(self.resident)
-        known = [self._registry.get(start.workflow_type) is not None for start in starts]
+        known = [start.immediate and self._registry.get(start.workflow_type) is not None for start in starts]
         return self._lease.epoch, [fits and position < room for position, fits in enumerate(known)]
 
     def adopt(self, epoch: int, claimed: Sequence[Claimed]) -> None:

@@ -7,31 +7,28 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Generic, TypeVar
-from uuid import UUID
+from typing import Any, TypeVar
 
 from holdfast import codec
+from holdfast.app.starting import Starting
 from holdfast.audit.keys import environment_signer
 from holdfast.clock import Clock, SystemClock
 from holdfast.errors import StoreClosed
-from holdfast.flows import Flow, SqlFlowStore, manager
 from holdfast.flows.definitions import Registry, Workflow, module_workflows, seconds
 from holdfast.flows.engine.lease import Lease, Terms
 from holdfast.flows.engine.port import Claimed, Ending
 from holdfast.flows.engine.run import FlowRun
 from holdfast.flows.engine.sql_port import SqlEnginePort
 from holdfast.flows.engine.worker import Worker, WorkerOptions
-from holdfast.flows.errors import FlowCancelled, FlowFailed, FlowHalted, FlowNotFound, ResultPending, UseAwait
 from holdfast.flows.outcomes import Outcome, Outcomes
-from holdfast.flows.starts import Start, Starts, make_start
-from holdfast.ids import parse_id
-from holdfast.store import Signer, Store, Unit, open_store
+from holdfast.flows.requests import Start
+from holdfast.flows.starts import Starts
+from holdfast.store import Signer, Store, open_store
 from holdfast.store.database import Probe
-from holdfast.store.units import await_for, wait_for
 
 R = TypeVar("R")
 
@@ -39,7 +36,7 @@ log = logging.getLogger("holdfast")
 DEFAULT_URL = "sqlite:///holdfast.db"
 
 
-class Holdfast:
+class Holdfast(Starting):
     """A store with its worker: ``with Holdfast(url) as hf:`` or ``async with``.
 
     Under ``with`` the worker lives in a thread of its own; under ``async with`` on the running event loop, together
@@ -255,195 +252,3 @@ class Holdfast:
             self._outcomes.expect(flow.id)
         with contextlib.suppress(RuntimeError):  # the loop was closed: the flows were freed, or their lease runs out
             loop.call_soon_threadsafe(worker.adopt, epoch, claimed) if claimed else self._wake()
-
-    # -- flows ------------------------------------------------------------------------------------------------
-
-    def start(
-        self,
-        workflow: Workflow[..., R],
-        /,
-        *args: Any,
-        id: UUID | str | None = None,
-        key: str | None = None,
-        owner: str = "",
-        goal: str = "",
-        **kwargs: Any,
-    ) -> Handle[R]:
-        """Start a flow of ``workflow``; once this returns, the flow is durable.
-
-        Starting it again with the same ``id`` or ``key``, workflow and arguments gives the flow that exists (FL-18).
-
-        Args:
-            args, kwargs: the workflow's arguments.
-            id: the flow's UUID; a fresh one by default.
-            key: an idempotency key of your own, unique within the workflow type.
-            owner: whose flow it is, for ``list_by_owner``.
-            goal: what it is for, in words.
-
-        Raises:
-            InvalidArguments, NotSerialisable, PayloadTooLarge: the arguments do not fit the workflow.
-            InvalidId: an empty or malformed id or key.
-            FlowExists: the id or key belongs to another workflow, or other arguments.
-            NestedUnit: called inside a unit of work.
-            StoreError: it could not be written.
-        """
-        submit = self._submit_start(workflow, args, kwargs, id, key, owner, goal)
-        flow_id = wait_for(lambda answer: submit(Unit(_no_work, answer)), lambda: "a start is being written")
-        return Handle(self, UUID(flow_id), workflow.signature.result)
-
-    async def astart(
-        self,
-        workflow: Workflow[..., R],
-        /,
-        *args: Any,
-        id: UUID | str | None = None,
-        key: str | None = None,
-        owner: str = "",
-        goal: str = "",
-        **kwargs: Any,
-    ) -> Handle[R]:
-        """:meth:`start` for coroutines."""
-        submit = self._submit_start(workflow, args, kwargs, id, key, owner, goal)
-        loop = asyncio.get_running_loop()
-        flow_id = await await_for(lambda answer: submit(Unit(_no_work, answer, loop=loop)))
-        return Handle(self, UUID(flow_id), workflow.signature.result)
-
-    def _submit_start(
-        self,
-        workflow: Workflow[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        id: UUID | str | None,
-        key: str | None,
-        owner: str,
-        goal: str,
-    ) -> Callable[[Unit], None]:
-        self.store.refuse_nested()
-        if self._registry.get(workflow.name) is not workflow:
-            self._registry.add(workflow)
-        encoded, digest = workflow.signature.encode(args, kwargs, self._options.max_payload_bytes)
-        start = make_start(workflow.name, encoded, digest, id=id, key=key, owner=owner, goal=goal)
-        return lambda unit: self._starts.submit(start, unit)
-
-    def handle(self, flow_id: UUID | str) -> Handle[Any]:
-        """A handle to a flow that was started before, here or elsewhere.
-
-        Raises:
-            InvalidId: malformed.
-        """
-        return Handle(self, parse_id(flow_id), Any)
-
-    def cancel(self, flow_id: UUID | str, *, actor: str = "user") -> Flow:
-        """Ask a flow to end; see :func:`holdfast.flows.manager.cancel`."""
-        return self._change(manager.cancel, flow_id, actor)
-
-    def resume(self, flow_id: UUID | str, *, actor: str = "user") -> Flow:
-        """Let a halted or paused flow go on; see :func:`holdfast.flows.manager.resume`."""
-        return self._change(manager.resume, flow_id, actor)
-
-    def _change(self, verb: Any, flow_id: UUID | str, actor: str) -> Flow:
-        flow = manager.change(self.store, verb, parse_id(flow_id), actor=actor)
-        self._wake()
-        if flow.status.terminal:
-            self._outcomes.tell([(str(flow.id), Outcome(flow.status, None, None))])
-        return flow
-
-
-class Handle(Generic[R]):
-    """A flow that was started: ``handle.result()``, or ``await handle``.
-
-    Attributes:
-        id: the flow's UUID.
-    """
-
-    def __init__(self, hf: Holdfast, flow_id: UUID, kind: Any) -> None:
-        self.id = flow_id
-        self._hf = hf
-        self._kind = kind
-
-    def flow(self) -> Flow:
-        """The flow's record as it is now.
-
-        Raises:
-            FlowNotFound: it was pruned.
-        """
-        found = self._hf.store.read(lambda tx: SqlFlowStore(tx).get(self.id))
-        if found is None:
-            raise FlowNotFound(self.id)
-        return found
-
-    def result(self, timeout: float | timedelta | None = None) -> R:
-        """Wait for the flow's result.
-
-        Args:
-            timeout: seconds or timedelta; ``None`` waits for as long as it takes.
-
-        Raises:
-            FlowFailed, FlowCancelled, FlowHalted: it did not get there.
-            ResultPending: not within ``timeout``.
-            UseAwait: called on the event loop that has to do the work.
-            NestedUnit: called inside a unit of work.
-        """
-        self._refuse_own_loop()
-        self._hf.store.refuse_nested()
-        limit = None if timeout is None else seconds(timeout, "A time-out")
-        done = threading.Event()
-        unit = Unit(_no_work, lambda unit: done.set())
-        self._hf._outcomes.wait(str(self.id), unit)
-        if not done.wait(limit):
-            self._hf._outcomes.forget(str(self.id), unit)
-            raise ResultPending(f"The flow {self.id} has not ended after {limit:g} s.")
-        return self._read(unit)
-
-    def __await__(self) -> Generator[Any, Any, R]:
-        return self._wait().__await__()
-
-    async def _wait(self) -> R:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        unit = Unit(_no_work, lambda unit: _resolve(future), loop=future.get_loop())
-        self._hf._outcomes.wait(str(self.id), unit)
-        try:
-            await future
-        except asyncio.CancelledError:
-            self._hf._outcomes.forget(str(self.id), unit)
-            raise
-        return self._read(unit)
-
-    def cancel(self) -> Flow:
-        """Ask the flow to end."""
-        return self._hf.cancel(self.id)
-
-    def _refuse_own_loop(self) -> None:
-        try:
-            running = asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        if running is self._hf._loop:
-            raise UseAwait("result() would block the event loop on which the worker runs.")
-
-    def _read(self, unit: Unit) -> R:
-        if unit.error is not None:
-            raise unit.error
-        outcome: Outcome = unit.result
-        if outcome.status == "finished":
-            what = f"The result of the flow {self.id}"
-            return codec.decode(outcome.result or "null", self._kind, what=what)  # type: ignore[no-any-return]
-        if outcome.status == "cancelled":
-            raise FlowCancelled(self.id)
-        error = codec.decode(outcome.error or "{}")
-        told = (f"The flow {self.id}", error.get("kind", ""), error.get("detail", ""), error.get("trace", ""))
-        if outcome.status == "halted":
-            raise FlowHalted(*told, remedy=error.get("remedy"))
-        raise FlowFailed(*told)
-
-    def __repr__(self) -> str:
-        return f"<handle of flow {self.id}>"
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _no_work(tx: Any) -> None:
-    """Outcomes and starts are answered through units that run nothing themselves."""

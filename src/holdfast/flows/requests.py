@@ -1,0 +1,182 @@
+"""Requests to start flows, checked (FL-18)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from holdfast import codec
+from holdfast.clock import MICROS_PER_SECOND, to_micros
+from holdfast.errors import InvalidId, InvalidInput
+from holdfast.flows.definitions import seconds
+from holdfast.ids import new_id, parse_id
+from holdfast.text import check_text
+
+MAX_KEY = 500
+MAX_TAGS = 32
+MAX_TAG = 200
+MAX_PRIORITY = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartOptions:
+    """What may be said about a flow besides its arguments.
+
+    Attributes:
+        id: its UUID; a fresh one by default.
+        key: an idempotency key of the caller's own, unique within the workflow type.
+        owner: whose it is, for ``list_by_owner``.
+        goal: what it is for, in words.
+        tags: names with values to search it by.
+        queue: the queue it waits in.
+        queue_key: within the queue, whose turn it takes: keys are served in turn.
+        priority: within the queue, smaller ones first.
+        dedupe: within the queue, at most one flow of this key that has not ended: a second start gives that one.
+        delay: seconds or timedelta before it may begin.
+        at: the moment before which it may not begin, with a time zone; instead of ``delay``.
+    """
+
+    id: UUID | str | None = None
+    key: str | None = None
+    owner: str = ""
+    goal: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    queue: str | None = None
+    queue_key: str = ""
+    priority: int = 0
+    dedupe: str | None = None
+    delay: float | timedelta | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A request to start a flow.
+
+    Attributes:
+        id: text of the flow's UUID, the caller's own or a fresh one.
+        named: the caller chose the id.
+        key: the caller's idempotency key within the workflow type, if any.
+        args: canonical JSON object.
+        digest: of ``args``.
+        seed: of the flow's chance, and the mark of a row that this very request inserted.
+        tags: name and value.
+        delay: micros before it may begin.
+        at: micros before which it may not begin.
+        parent: number of the flow that starts it as its child.
+        parent_close: what becomes of it when the parent ends: ``cancel`` or ``abandon``.
+        depth: how many parents it has above it.
+    """
+
+    id: str
+    named: bool
+    key: str | None
+    workflow_type: str
+    owner: str
+    goal: str
+    args: str
+    digest: int
+    seed: int
+    tags: tuple[tuple[str, str], ...] = ()
+    queue: str | None = None
+    queue_key: str = ""
+    priority: int = 0
+    dedupe: str | None = None
+    delay: int = 0
+    at: int | None = None
+    parent: int | None = None
+    parent_close: str | None = None
+    depth: int = 0
+
+    @property
+    def immediate(self) -> bool:
+        """It may begin at once, wherever there is room."""
+        return self.queue is None and self.at is None and not self.delay
+
+    @property
+    def tags_text(self) -> str | None:
+        """The tags as a JSON object."""
+        return codec.encode(dict(self.tags)) if self.tags else None
+
+
+def make_start(workflow_type: str, args: str, digest: int, options: StartOptions) -> Start:
+    """Raises:
+    InvalidId: an empty or malformed id, key or dedupe key (FL-18).
+    InvalidTimeout: a delay that cannot be.
+    InvalidInput: an option that makes no sense, or that not every database can hold.
+    """
+    # a group is inserted as one: what the database refuses would cost the others as well
+    check_text(options.owner, "owner")
+    check_text(options.goal, "goal")
+    _check_queue(options)
+    flow_id = new_id() if options.id is None else _chosen_id(options.id)
+    return Start(
+        id=str(flow_id),
+        named=options.id is not None,
+        key=check_key(options.key, "a key"),
+        workflow_type=workflow_type,
+        owner=options.owner,
+        goal=options.goal,
+        args=args,
+        digest=digest,
+        seed=secrets.randbits(63),
+        tags=check_tags(options.tags) if options.tags else (),
+        queue=options.queue,
+        queue_key=options.queue_key,
+        priority=options.priority,
+        dedupe=check_key(options.dedupe, "a deduplication key"),
+        delay=0 if options.delay is None else round(seconds(options.delay, "A delay") * MICROS_PER_SECOND),
+        at=None if options.at is None else to_micros(options.at),
+    )
+
+
+def check_key(key: str | None, what: str) -> str | None:
+    """Raises:
+    InvalidId: ``key`` is empty, too long or not printable.
+    """
+    if key is not None and (not key or len(key) > MAX_KEY or not key.isprintable()):
+        raise InvalidId(f"{key!r} cannot be {what}.", remedy=f"Use 1 to {MAX_KEY} printable characters.")
+    return key
+
+
+def check_tags(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Raises:
+    InvalidInput: too many of them, or a name or value that is no short, printable text.
+    """
+    if len(tags) > MAX_TAGS:
+        raise InvalidInput(f"A flow cannot have {len(tags)} tags.", remedy=f"Use at most {MAX_TAGS}.")
+    for text in (*tags.keys(), *tags.values()):
+        if not text or len(text) > MAX_TAG or not text.isprintable():
+            raise InvalidInput(
+                f"{text!r} cannot be a tag's name or value.", remedy=f"Use 1 to {MAX_TAG} printable characters."
+            )
+    return tuple(sorted(tags.items()))
+
+
+def _check_queue(options: StartOptions) -> None:
+    if options.queue is None:
+        if options.queue_key or options.priority or options.dedupe:
+            raise InvalidInput(
+                "queue_key, priority and dedupe are about a place in a queue.", remedy="Name the queue as well: queue=…"
+            )
+    else:
+        check_key(options.queue, "the name of a queue")
+    if options.queue_key:
+        check_key(options.queue_key, "a queue's key")
+    if type(options.priority) is not int or abs(options.priority) > MAX_PRIORITY:
+        raise InvalidInput(
+            f"{options.priority!r} is no priority.", remedy=f"Use a whole number of at most {MAX_PRIORITY:,}."
+        )
+    if options.delay is not None and options.at is not None:
+        raise InvalidInput("A flow begins after a delay, or at a moment.", remedy="Pass delay= or at=, not both.")
+
+
+def _chosen_id(id: UUID | str) -> UUID:
+    try:
+        return parse_id(id)
+    except InvalidId as error:
+        remedy = f"{error.remedy} For a business key of your own, pass key=… instead."
+        raise InvalidId(error.message, remedy=remedy) from None

@@ -1,0 +1,145 @@
+-- Flows: what holds them together and who has to look at them.
+-- touched: something has happened that the worker that holds the flow must look at.
+-- tied: others depend on its end: a parent, children, waits, worlds.
+ALTER TABLE flows ADD COLUMN touched boolean NOT NULL DEFAULT false;
+ALTER TABLE flows ADD COLUMN tied boolean NOT NULL DEFAULT false;
+ALTER TABLE flows ADD COLUMN parent bigint;
+ALTER TABLE flows ADD COLUMN parent_close text;
+ALTER TABLE flows ADD COLUMN depth int NOT NULL DEFAULT 0;
+ALTER TABLE flows ADD COLUMN queue text COLLATE "C";
+ALTER TABLE flows ADD COLUMN queue_key text COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE flows ADD COLUMN priority int NOT NULL DEFAULT 0;
+ALTER TABLE flows ADD COLUMN turn bigint;
+ALTER TABLE flows ADD COLUMN dedupe text COLLATE "C";
+ALTER TABLE flows ADD COLUMN tags text;
+DROP INDEX flows_cancelling;
+DROP INDEX flows_due;
+CREATE INDEX flows_due ON flows (workflow_type, due_at) WHERE due_at IS NOT NULL AND queue IS NULL;
+CREATE INDEX flows_touched ON flows (epoch) WHERE touched AND epoch IS NOT NULL;
+CREATE INDEX flows_children ON flows (parent) WHERE parent IS NOT NULL;
+CREATE INDEX flows_search ON flows (workflow_type, status, created_at, num);
+CREATE UNIQUE INDEX flows_dedupe ON flows (queue, dedupe)
+    WHERE dedupe IS NOT NULL AND status NOT IN ('finished', 'failed', 'cancelled');
+
+-- Tags of flows, for the search.
+CREATE TABLE flow_tags (
+    name text COLLATE "C" NOT NULL,
+    value text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    flow bigint NOT NULL,
+    PRIMARY KEY (name, value, created_at, flow)
+);
+CREATE INDEX flow_tags_flow ON flow_tags (flow);
+
+-- Steps: superseded_by is the attempt in which a rewind has undone the record; blob the digest of a large result.
+ALTER TABLE steps ADD COLUMN superseded_by int;
+ALTER TABLE steps ADD COLUMN blob text;
+CREATE INDEX steps_superseded ON steps (updated_at) WHERE superseded_by IS NOT NULL;
+
+-- Progress that running steps have reported; gone with the flow's next record of that call.
+CREATE TABLE step_progress (
+    flow bigint NOT NULL,
+    run_id text COLLATE "C" NOT NULL,
+    done double precision NOT NULL,
+    total double precision,
+    note text,
+    at bigint NOT NULL,
+    PRIMARY KEY (flow, run_id)
+);
+
+-- Waits: what a flow waits for besides time. Each has an id of its own; answered once, then recorded and deleted.
+CREATE TABLE waits (
+    num bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    flow bigint NOT NULL,
+    run_id text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    topic text COLLATE "C" NOT NULL,
+    correlation text COLLATE "C" NOT NULL,
+    detail text,
+    expires_at bigint,
+    created_at bigint NOT NULL,
+    answered_at bigint,
+    answer text,
+    failed boolean NOT NULL DEFAULT false,
+    event bigint
+);
+CREATE UNIQUE INDEX waits_run ON waits (flow, run_id);
+CREATE INDEX waits_open ON waits (kind, topic, correlation, num) WHERE answered_at IS NULL;
+CREATE INDEX waits_approvals ON waits (num) WHERE kind = 'approval' AND answered_at IS NULL;
+
+-- The inbox: events that were sent, kept until a wait takes them or they expire. A taken one stays with its flow, so
+-- that a rewind can give it back.
+CREATE TABLE inbox (
+    num bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind text COLLATE "C" NOT NULL,
+    topic text COLLATE "C" NOT NULL,
+    correlation text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    payload text NOT NULL,
+    sent_at bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    flow bigint,
+    run_id text COLLATE "C"
+);
+CREATE UNIQUE INDEX inbox_key ON inbox (kind, topic, correlation, key);
+CREATE INDEX inbox_free ON inbox (kind, topic, correlation, num) WHERE flow IS NULL;
+CREATE INDEX inbox_taken ON inbox (flow, run_id) WHERE flow IS NOT NULL;
+CREATE INDEX inbox_expiry ON inbox (expires_at) WHERE flow IS NULL;
+
+-- Queues: the limits that all workers agree on.
+CREATE TABLE queues (
+    name text COLLATE "C" PRIMARY KEY,
+    concurrency int,
+    per_worker int,
+    per_key int,
+    rate_limit int,
+    rate_micros bigint,
+    paused boolean NOT NULL DEFAULT false,
+    updated_at bigint NOT NULL
+);
+CREATE INDEX flows_queue_ready ON flows (queue, priority, turn, num, queue_key) WHERE turn IS NOT NULL;
+CREATE INDEX flows_queue_keys ON flows (queue, queue_key, priority, turn, num) WHERE turn IS NOT NULL;
+CREATE INDEX flows_queue_later ON flows (queue, due_at)
+    WHERE queue IS NOT NULL AND turn IS NULL AND due_at IS NOT NULL;
+CREATE INDEX flows_queue_running ON flows (queue, queue_key, epoch) WHERE queue IS NOT NULL AND epoch IS NOT NULL;
+CREATE INDEX flows_queue_started ON flows (queue, started_at) WHERE queue IS NOT NULL AND started_at IS NOT NULL;
+
+-- Schedules: when flows start by themselves.
+CREATE TABLE schedules (
+    name text COLLATE "C" PRIMARY KEY,
+    workflow_type text COLLATE "C" NOT NULL,
+    args text NOT NULL,
+    args_digest bigint NOT NULL,
+    cron text,
+    every_micros bigint,
+    zone text NOT NULL,
+    overlap text NOT NULL,
+    catch_up text NOT NULL,
+    queue text COLLATE "C",
+    tags text,
+    paused boolean NOT NULL DEFAULT false,
+    anchor_at bigint NOT NULL,
+    next_at bigint,
+    last_at bigint,
+    last_flow text,
+    buffered_at bigint,
+    revision int NOT NULL DEFAULT 0,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL
+);
+CREATE INDEX schedules_due ON schedules (workflow_type, next_at) WHERE next_at IS NOT NULL AND NOT paused;
+CREATE INDEX schedules_buffered ON schedules (workflow_type) WHERE buffered_at IS NOT NULL AND NOT paused;
+
+-- Retention by workflow type, and the chores that one worker at a time does for all.
+CREATE TABLE retention (
+    workflow_type text COLLATE "C" PRIMARY KEY,
+    retain_micros bigint,
+    updated_at bigint NOT NULL
+);
+CREATE TABLE chores (
+    name text COLLATE "C" PRIMARY KEY,
+    due_at bigint NOT NULL,
+    epoch bigint,
+    ran_at bigint,
+    outcome text
+);
