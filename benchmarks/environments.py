@@ -37,9 +37,9 @@ _BENCH = ROOT / ".bench"
 _SCRIPTS = ROOT / "benchmarks" / "peers"
 
 
-def peer_script(peer: str) -> Path:
+def peer_script(name: str) -> Path:
     """The script with a peer's workloads."""
-    return _SCRIPTS / f"{peer}_peer.py"
+    return _SCRIPTS / f"{name}_peer.py"
 
 
 def peer_python(peer: str) -> Path | None:

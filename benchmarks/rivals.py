@@ -19,13 +19,13 @@ class RunFailed(Exception):
     """A script did not end well; says why."""
 
 
-def peer_command(peer: str) -> list[str | Path] | None:
-    """How to run a peer's script, or ``None``, with a note, without its environment."""
+def peer_command(peer: str, script: str | None = None) -> list[str | Path] | None:
+    """How to run a peer's script, or another one of its, or ``None``, with a note, without its environment."""
     python = peer_python(peer)
     if python is None:
         note(f"{peer} is left out: it has no environment; `python -m benchmarks.environments` makes one")
         return None
-    return [python, peer_script(peer)]
+    return [python, peer_script(script or peer)]
 
 
 def run_script(command: Sequence[str | Path]) -> dict[str, float]:

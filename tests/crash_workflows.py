@@ -3,8 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from uuid import UUID
 
-from holdfast import StepFailed, Transaction, current_step, now, sleep, step, uuid, workflow
+from holdfast import (
+    StepFailed,
+    Transaction,
+    WaitTimedOut,
+    all_of,
+    any_of,
+    continue_as_new,
+    current_step,
+    map_steps,
+    now,
+    run_child,
+    sleep,
+    start_child,
+    state,
+    step,
+    update_state,
+    uuid,
+    wait_for_event,
+    wait_for_signal,
+    workflow,
+)
+from holdfast.flows.inbox.manager import emit, signal
 from holdfast.testing.ledger import EffectLedger
 
 
@@ -96,3 +119,68 @@ async def failing(ledger: str) -> None:
         except asyncio.CancelledError:
             await double(ledger, token.version or 0)
             raise RuntimeError(f"ended after a {(now() - began).days}-day wait") from None
+
+
+@step
+def post(tx: Transaction, ledger: str, topic: str, number: int) -> None:
+    """Send an event, once and for all: it commits with the step."""
+    leave(ledger)
+    emit(tx, topic, "here", number)
+
+
+@step
+def signal_me(tx: Transaction, ledger: str, number: int) -> None:
+    leave(ledger)
+    signal(tx, UUID(current_step().flow_id), "next", number)
+
+
+@workflow
+async def waiting(ledger: str) -> list[int]:
+    await post(ledger, "early", 1)
+    got = [await wait_for_event("early", "here", type=int)]
+    late = asyncio.ensure_future(wait_for_event("late", "here", type=int))
+    await post(ledger, "late", 2)
+    got.append(await late)
+    await post(ledger, "right", 3)
+    first = await any_of(wait_for_event("left", "here"), wait_for_event("right", "here"))
+    try:
+        await wait_for_event("tardy", "here", timeout=0.02)
+    except WaitTimedOut:
+        await post(ledger, "tardy", 4)
+        await post(ledger, "left", 5)
+    both = await all_of(wait_for_event("tardy", "here"), wait_for_event("left", "here"))
+    return [*got, *first, *both]
+
+
+@step
+async def child_double(ledger: str, number: int) -> int:
+    with EffectLedger(Path(ledger), sync=False) as effects:
+        effects.append(current_step().idempotency_key)
+    return number * 2
+
+
+@workflow
+async def offspring(ledger: str, number: int) -> int:
+    return await child_double(ledger, number)
+
+
+@workflow
+async def stray(ledger: str) -> int:
+    return int(await wait_for_event("nobody sends it", ledger))
+
+
+@workflow
+async def parenting(ledger: str) -> list[int]:
+    left = await start_child(stray, ledger)
+    doubled = await map_steps(lambda number: run_child(offspring, ledger, number), range(3), limit=2)
+    return [*doubled, await double(ledger, len(str(left.id)))]
+
+
+@workflow
+async def renewing(ledger: str, number: int = 1) -> list[int]:
+    update_state({"rounds": {str(number): await double(ledger, number)}})
+    await signal_me(ledger, number)
+    got = int(await wait_for_signal("next"))
+    if number < 3:
+        continue_as_new(renewing, ledger, number + 1)
+    return [got, *state()["rounds"].values()]

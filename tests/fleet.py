@@ -132,10 +132,13 @@ class WorkerProcess:
         log: a file for what it says.
         lease: in seconds.
         concurrency: flows in memory at once.
+        serves: the Holdfast that names its workflows.
     """
 
-    def __init__(self, url: str, log: Path, *, lease: float = 1.0, concurrency: int = 8) -> None:
-        command = [sys.executable, "-m", "holdfast", "worker", "tests.fleet:hf", "--store", url, "--json"]
+    def __init__(
+        self, url: str, log: Path, *, lease: float = 1.0, concurrency: int = 8, serves: str = "tests.fleet:hf"
+    ) -> None:
+        command = [sys.executable, "-m", "holdfast", "worker", serves, "--store", url, "--json"]
         environment = os.environ | {LEASE: str(lease), CONCURRENCY: str(concurrency)}
         with log.open("a") as out:
             self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)

@@ -130,7 +130,11 @@ def test_resume_lets_a_mended_flow_go_on(url: str, samples: Samples, run: Run) -
 
 
 def test_prune_deletes_what_ended_long_ago(url: str, samples: Samples, run: Run) -> None:
-    assert run("prune", "--days", "1", "--store", url, "--json").json == {"pruned": 0, "runs": 0, "days": 1}
+    nothing = {"pruned": 0, "superseded_steps": 0, "runs": 0, "days": 1}
+    assert run("prune", "--days", "1", "--store", url, "--json").json == nothing
+    counted = {"would_prune": 2, "days": 0}
+    assert run("prune", "--days", "0", "--dry-run", "--store", url, "--json").json == counted
+    assert "2 flows would be pruned" in run("prune", "--days", "0", "--dry-run", "--store", url).out
     assert "Pruned 2 flows" in run("prune", "--days", "0", "--store", url).out
     left = run("flow", "ls", "--store", url, "--json").json["items"]
     assert [flow["id"] for flow in left] == [samples.waiting, samples.stuck]
@@ -147,7 +151,10 @@ def test_prune_deletes_what_ended_long_ago(url: str, samples: Samples, run: Run)
         ("flow", "history", str(new_id())),
         ("flow", "cancel", str(new_id())),
         ("flow", "resume", str(new_id())),
+        ("flow", "pause", str(new_id())),
+        ("flow", "show", str(new_id()), "--follow"),
         ("prune", "--days", "1"),
+        ("prune", "--days", "1", "--dry-run"),
     ],
     ids=" ".join,
 )
@@ -211,6 +218,16 @@ def test_exit_codes_of_errors(url: str, samples: Samples, run: Run) -> None:
         (("flow", "cancel", unknown), 3, "flow_not_found"),
         (("flow", "cancel", samples.done), 4, "already_terminal"),
         (("flow", "resume", samples.done), 4, "already_terminal"),
+        (("flow", "pause", unknown), 3, "flow_not_found"),
+        (("flow", "pause", samples.done), 4, "already_terminal"),
+        (("flow", "show", unknown, "--follow"), 3, "flow_not_found"),
+        (("flow", "ls", "--tag", "nonsense"), 2, "invalid_input"),
+        (("flow", "ls", "--tag", "a=1", "--tag", "a=2"), 2, "invalid_input"),
+        (("flow", "ls", "--tag", "=1"), 2, "invalid_input"),
+        (("flow", "ls", "--since", "nonsense"), 2, "invalid_moment"),
+        (("flow", "ls", "--since", "2030-01-01T00:00:00"), 2, "invalid_moment"),
+        (("flow", "ls", "--until", "999999999w"), 2, "invalid_moment"),
+        (("flow", "ls", "--since", "1h", "--until", "2h"), 2, "invalid_search"),
         (("flow", "ls", "--after", "nonsense"), 2, "invalid_cursor"),
         (("flow", "ls", "--limit", "0"), 2, "usage"),
         (("flow", "ls", "--status", "nonsense"), 2, "usage"),

@@ -19,6 +19,14 @@ SCENARIOS = {
     name: Scenario(getattr(flows, name), f"tests.crash_workflows:{name}")
     for name in ("sequential", "concurrent", "failing")
 }
+WAITING = {
+    "waiting": Scenario(flows.waiting, "tests.crash_workflows:waiting", park_after=0),
+    "parenting": Scenario(
+        flows.parenting, "tests.crash_workflows:parenting", children=(flows.offspring, flows.stray), park_after=0
+    ),
+    "renewing": Scenario(flows.renewing, "tests.crash_workflows:renewing", park_after=0),
+}
+ALL = SCENARIOS | WAITING
 
 durable = pytest.mark.parametrize("new_store_url", ["sqlite", "postgres"], indirect=True)
 
@@ -37,6 +45,12 @@ def test_every_write_point(name: str, new_store_url: Callable[[], str], tmp_path
     check(SCENARIOS[name], new_store_url, tmp_path, processes=False)
 
 
+@durable
+@pytest.mark.parametrize("name", WAITING)
+def test_every_write_point_of_flows_that_wait(name: str, new_store_url: Callable[[], str], tmp_path: Path) -> None:
+    check(WAITING[name], new_store_url, tmp_path, processes=False)
+
+
 def test_every_write_point_with_real_kills(tmp_path: Path) -> None:
     numbers = iter(range(10_000))
     check(SCENARIOS["failing"], lambda: f"sqlite:///{tmp_path}/{next(numbers)}.db", tmp_path, processes=True)
@@ -45,9 +59,9 @@ def test_every_write_point_with_real_kills(tmp_path: Path) -> None:
 @pytest.mark.prove
 @pytest.mark.timeout(3000)
 @durable
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", ALL)
 def test_every_write_point_of_all_with_real_kills(name: str, new_store_url: Callable[[], str], tmp_path: Path) -> None:
-    check(SCENARIOS[name], new_store_url, tmp_path, processes=True)
+    check(ALL[name], new_store_url, tmp_path, processes=True)
 
 
 def test_a_rehearsed_kill_makes_no_noise(

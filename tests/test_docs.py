@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -57,7 +58,7 @@ def test_block(page: str, kind: str, body: str, desks: Callable[[str], Path]) ->
 
 def shell_line(line: str, folder: Path) -> None:
     """Commands run; a make target, which would run this suite again, is only asked whether it exists."""
-    words = line.split()
+    words = shlex.split(line)
     if words[:1] == ["make"]:
         run(["make", "--dry-run", *words[1:]], ROOT)
     elif words:

@@ -36,6 +36,7 @@ run_ids = st.sampled_from(["a", "b", "A"])
 owners = st.sampled_from(OWNERS)
 keys = st.sampled_from([None, "k", "l"])
 types = st.sampled_from(["one", "two"])
+tags = st.sampled_from([{}, {}, {"a": "1"}, {"a": "1", "é": "2"}, {"a": ""}])
 limits = st.none() | st.integers(-1, 6)
 
 
@@ -50,12 +51,12 @@ class Comparison(RuleBasedStateMachine):
         self.clock = clock
         self.model = ModelUnits(clock)
         self.real: StoreUnits[FlowStore] = StoreUnits(store, SqlFlowStore)
-        for table in ("flow_events", "steps", "flows"):
+        for table in ("flow_events", "steps", "flow_tags", "flows"):
             store.run(lambda tx, table=table: tx.execute(f"DELETE FROM {table}"))
 
     @initialize(flow_id=flow_ids)
     def begin(self, flow_id: UUID) -> None:
-        self.insert(flow_id, "one", None, "ann", FlowStatus.CREATED, {}, 0)
+        self.insert(flow_id, "one", None, "ann", FlowStatus.CREATED, {}, 0, {}, None)
 
     @rule(
         flow_id=flow_ids,
@@ -65,9 +66,20 @@ class Comparison(RuleBasedStateMachine):
         status=st.sampled_from(FlowStatus),
         state=st.dictionaries(st.text(max_size=3), JSON, max_size=2),
         age=st.sampled_from([0, 0, 1, 3]),
+        tags=tags,
+        parent=st.none() | flow_ids,
     )
     def insert(
-        self, flow_id: UUID, kind: str, key: str | None, owner: str, status: FlowStatus, state: dict[str, Any], age: int
+        self,
+        flow_id: UUID,
+        kind: str,
+        key: str | None,
+        owner: str,
+        status: FlowStatus,
+        state: dict[str, Any],
+        age: int,
+        tags: dict[str, str],
+        parent: UUID | None,
     ) -> None:
         at = self.clock.now() - timedelta(days=age)
         flow = make_flow(
@@ -78,6 +90,8 @@ class Comparison(RuleBasedStateMachine):
             status=status,
             state=state,
             created_at=at,
+            tags=tags,
+            parent=parent,
         )
         self.both(lambda flows: flows.insert(flow))
 
@@ -112,10 +126,18 @@ class Comparison(RuleBasedStateMachine):
     def append_event(self, flow_id: UUID, kind: str, payload: Any) -> None:
         self.both(lambda flows: flows.append_event(flow_id, kind, payload))
 
-    @rule(flow_id=flow_ids, step_id=step_ids, run_id=run_ids, status=st.sampled_from(StepStatus))
-    def insert_step(self, flow_id: UUID, step_id: UUID, run_id: str, status: StepStatus) -> None:
+    @rule(
+        flow_id=flow_ids,
+        step_id=step_ids,
+        run_id=run_ids,
+        status=st.sampled_from(StepStatus),
+        superseded_by=st.sampled_from([None, None, 2]),
+    )
+    def insert_step(
+        self, flow_id: UUID, step_id: UUID, run_id: str, status: StepStatus, superseded_by: int | None
+    ) -> None:
         if self.both(lambda flows: flows.get_step(step_id)) is None:
-            step = make_step(flow_id, run_id, id=step_id, status=status)
+            step = make_step(flow_id, run_id, id=step_id, status=status, superseded_by=superseded_by)
             self.both(lambda flows: flows.insert_step(step))
 
     @rule(

@@ -5,13 +5,22 @@ from __future__ import annotations
 from holdfast.app import Handle, Holdfast
 from holdfast.errors import HoldfastError
 from holdfast.flows.ambient import now, random, sleep, uuid
+from holdfast.flows.children import Child, run_child, start_child
+from holdfast.flows.combining import First, all_of, any_of, map_steps
 from holdfast.flows.definitions import Step, Workflow, current_step, step, workflow
-from holdfast.flows.errors import FlowCancelled, FlowFailed, FlowHalted, NonDeterminism, StepFailed
+from holdfast.flows.errors import FlowCancelled, FlowFailed, FlowHalted, NonDeterminism, StepFailed, WaitTimedOut
+from holdfast.flows.inbox.model import Decision
+from holdfast.flows.queues import Queue
+from holdfast.flows.waiting import approval, continue_as_new, state, update_state, wait_for_event, wait_for_signal
+from holdfast.rewind import WorldHandle, directory, open_world
 from holdfast.store import Transaction
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Child",
+    "Decision",
+    "First",
     "FlowCancelled",
     "FlowFailed",
     "FlowHalted",
@@ -19,15 +28,31 @@ __all__ = [
     "Holdfast",
     "HoldfastError",
     "NonDeterminism",
+    "Queue",
     "Step",
     "StepFailed",
     "Transaction",
+    "WaitTimedOut",
     "Workflow",
+    "WorldHandle",
+    "all_of",
+    "any_of",
+    "approval",
+    "continue_as_new",
     "current_step",
+    "directory",
+    "map_steps",
     "now",
+    "open_world",
     "random",
+    "run_child",
     "sleep",
+    "start_child",
+    "state",
     "step",
+    "update_state",
     "uuid",
+    "wait_for_event",
+    "wait_for_signal",
     "workflow",
 ]

@@ -14,10 +14,13 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from holdfast import codec
+from holdfast.app.messages import Messages
+from holdfast.app.scheduling import Scheduling
 from holdfast.app.starting import Starting
 from holdfast.audit.keys import environment_signer
-from holdfast.clock import Clock, SystemClock
+from holdfast.clock import MICROS_PER_SECOND, Clock, SystemClock
 from holdfast.errors import StoreClosed
+from holdfast.flows.ambient import current_store_var
 from holdfast.flows.definitions import Registry, Workflow, module_workflows, seconds
 from holdfast.flows.engine.lease import Lease, Terms
 from holdfast.flows.engine.port import Claimed, Ending
@@ -26,8 +29,9 @@ from holdfast.flows.engine.sql_port import SqlEnginePort
 from holdfast.flows.engine.worker import Worker, WorkerOptions
 from holdfast.flows.outcomes import Outcome, Outcomes
 from holdfast.flows.requests import Start
+from holdfast.flows.retention import declare as declare_retention
 from holdfast.flows.starts import Starts
-from holdfast.store import Signer, Store, open_store
+from holdfast.store import Signer, Store, Transaction, open_store
 from holdfast.store.database import Probe
 
 R = TypeVar("R")
@@ -36,7 +40,7 @@ log = logging.getLogger("holdfast")
 DEFAULT_URL = "sqlite:///holdfast.db"
 
 
-class Holdfast(Starting):
+class Holdfast(Starting, Messages, Scheduling):
     """A store with its worker: ``with Holdfast(url) as hf:`` or ``async with``.
 
     Under ``with`` the worker lives in a thread of its own; under ``async with`` on the running event loop, together
@@ -54,6 +58,7 @@ class Holdfast(Starting):
         lease: how long a silent worker keeps its flows, in seconds or as timedelta.
         drain: how long running steps get at the end.
         park_after: a flow that only sleeps for longer than this leaves memory.
+        retention: how long flows are kept once they have ended, where their workflow does not say; ``None``: for good.
         max_payload_bytes: size limit of arguments and results, as JSON.
         patience: how long to wait for an unreachable server, in seconds.
         clock: where time is read; the machine's by default.
@@ -76,6 +81,7 @@ class Holdfast(Starting):
         lease: float | timedelta = 10.0,
         drain: float | timedelta = 30.0,
         park_after: float | timedelta = 5.0,
+        retention: float | timedelta | None = timedelta(days=30),
         max_payload_bytes: int = codec.DEFAULT_MAX_BYTES,
         patience: float | None = None,
         clock: Clock | None = None,
@@ -93,6 +99,7 @@ class Holdfast(Starting):
             park_after=seconds(park_after, "park_after"),
             drain=seconds(drain, "drain"),
         )
+        self._retention = None if retention is None else seconds(retention, "A retention")
         self._patience = patience
         self._clock = clock or SystemClock()
         self._signer = signer
@@ -212,8 +219,10 @@ class Holdfast(Starting):
     async def _work(self, started: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
         terms = Terms(self._registry.names, self._lease_seconds)
+        await self.store.arun(self._declare, idempotent=True)
         lease = Lease(self.store, terms, self._clock, freed=lambda: self._wake(), fenced=self.doubt)
-        port = SqlEnginePort(self.store)
+        current_store_var.set(self.store)
+        port = SqlEnginePort(self.store, self._retention)
         self._worker = Worker(
             port, lease, self._registry, self._clock, self._options, ended=self._tell, flushed=self._starts.flush
         )
@@ -225,6 +234,11 @@ class Holdfast(Starting):
             log.critical("the worker died: %s", error, exc_info=error)
             self._outcomes.fail(error)
             raise
+
+    def _declare(self, tx: Transaction) -> None:
+        """Say what all workers are to agree on."""
+        spans = self._registry.retentions()
+        declare_retention(tx, {name: round(span * MICROS_PER_SECOND) for name, span in spans.items()})
 
     def _tell(self, ended: Sequence[tuple[FlowRun, Ending]]) -> None:
         self._outcomes.tell((run.id, Outcome(ending.status, ending.result, ending.error)) for run, ending in ended)

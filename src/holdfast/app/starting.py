@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
 from holdfast.app.controls import Controls
 from holdfast.app.handle import Handle, no_work
 from holdfast.flows.definitions import Workflow
-from holdfast.flows.requests import StartOptions, make_start
+from holdfast.flows.requests import StartOptions, make_start, make_starts
+from holdfast.flows.starts import insert_all
 from holdfast.ids import parse_id
 from holdfast.store import Unit
 from holdfast.store.units import await_for, wait_for
 
 R = TypeVar("R")
+GROUP = 1000
+"""So many of many flows are started with one commit."""
 
 
 class Starting(Controls):
@@ -94,12 +98,66 @@ class Starting(Controls):
         flow_id = await await_for(lambda answer: submit(Unit(no_work, answer, loop=loop)))
         return Handle(self, UUID(flow_id), workflow.signature.result)
 
+    def start_many(
+        self,
+        workflow: Workflow[..., R],
+        calls: Iterable[Any],
+        /,
+        *,
+        keys: Iterable[str] | None = None,
+        owner: str = "",
+        goal: str = "",
+        tags: Mapping[str, str] | None = None,
+        queue: str | None = None,
+        queue_key: str | Callable[..., str] = "",
+        priority: int = 0,
+        delay: float | timedelta | None = None,
+        at: datetime | None = None,
+        progress: Callable[[int], None] = lambda started: None,
+    ) -> list[Handle[R]]:
+        """Start a flow of ``workflow`` for each of ``calls``; once this returns, all of them are durable.
+
+        Everything is checked before the first is written. They are written in groups of a thousand, each of them all or
+        nothing; interrupted in between, the same call with the same ``keys`` starts those that are missing (FL-18).
+
+        Args:
+            calls: a tuple of positional arguments each, or a dict of named ones; anything else is the only argument.
+            keys: an idempotency key for each call.
+            queue_key: for all, or a function that is given a call's arguments and gives it.
+            progress: told after each group how many are durable.
+            owner, goal, tags, queue, priority, delay, at: see :class:`~holdfast.flows.requests.StartOptions`.
+
+        Raises:
+            InvalidArguments, NotSerialisable, PayloadTooLarge, InvalidId, InvalidInput: as :meth:`start`; nothing was
+                written.
+            FlowExists: a key belongs to other arguments; nothing of its group was written.
+            QueueNotFound: there is no such queue.
+            NestedUnit, StoreError: as :meth:`start`.
+        """
+        self.store.refuse_nested()
+        self._register(workflow)
+        options = StartOptions(
+            owner=owner, goal=goal, tags=tags or {}, queue=queue, queue_key="" if callable(queue_key) else queue_key,
+            priority=priority, delay=delay, at=at,
+        )  # fmt: skip
+        starts = make_starts(workflow, calls, options, keys, queue_key, self._options.max_payload_bytes)
+        handles: list[Handle[R]] = []
+        for first in range(0, len(starts), GROUP):
+            group = starts[first : first + GROUP]
+            ids = self._act(partial(insert_all, starts=group), "user")
+            handles += [Handle(self, UUID(flow_id), workflow.signature.result) for flow_id in ids]
+            progress(len(handles))
+        return handles
+
+    def _register(self, workflow: Workflow[..., Any]) -> None:
+        if self._registry.get(workflow.name) is not workflow:
+            self._registry.add(workflow)
+
     def _submit_start(
         self, workflow: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: StartOptions
     ) -> Callable[[Unit], None]:
         self.store.refuse_nested()
-        if self._registry.get(workflow.name) is not workflow:
-            self._registry.add(workflow)
+        self._register(workflow)
         encoded, digest = workflow.signature.encode(args, kwargs, self._options.max_payload_bytes)
         start = make_start(workflow.name, encoded, digest, options)
         return lambda unit: self._starts.submit(start, unit)

@@ -157,3 +157,7 @@ def _flow_problems(found: Health) -> Iterator[Problem]:
     for name, count in found.unserved.items():
         told = f"No living worker serves {name}; waiting for one: {counted(count, 'flow')}."
         yield Problem("flows_unserved", told, "Start one with `holdfast worker module:hf`, of a module that has it.")
+    for chore in found.chores:
+        if chore.outcome and "error" in chore.outcome:
+            told = f"The {chore.name} chore failed: {chore.outcome['error'].get('detail')}."
+            yield Problem("chore_failed", told, "Mend the cause; workers try again the next day, `holdfast prune` now.")

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import signal
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,9 +16,10 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from holdfast.app import Holdfast
+from holdfast.cli.demo_worker import check_alive, check_shared, work_directory, worker_process
 from holdfast.cli.output import FAILED, human_console
 from holdfast.cli.session import JsonOption, Session, StoreOption, session
-from holdfast.errors import HoldfastError, InvalidInput
+from holdfast.errors import InvalidInput
 from holdfast.flows import health
 from holdfast.ids import new_id
 from holdfast.store import Store
@@ -31,16 +29,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.02
 WORKER_TARGET = "holdfast.cli.demo_workflows:hf"
-LOG_TAIL = 2000
 _NOT_ITS_OWN = {"site-packages", "dist-packages"}
 _ENDED = ("finished", "failed", "cancelled", "halted")
-
-
-class DemoWorkerDied(HoldfastError):
-    """The demo's worker ended without being asked."""
-
-    code = "demo_worker_died"
-    remedy = "Its log is quoted; `holdfast doctor` checks the store."
 
 
 def run(
@@ -61,7 +51,7 @@ def run(
     asked = session(context, store, json)
     root = (directory or Path(sysconfig.get_path("stdlib"))).absolute()
     names = python_files(root)
-    with _work_directory(keep) as place:
+    with work_directory(keep) as place:
         report = Demo(asked, root, names, place).run()
     from holdfast.cli.demo_report import shown
 
@@ -118,11 +108,7 @@ class Demo:
 
         hf = Holdfast(self._url, worker=False, max_payload_bytes=MAX_PAYLOAD_BYTES)
         with self._ledger, hf, self._bar() as bar:
-            if hf.store.backend.local:
-                raise InvalidInput(
-                    "The demo's worker is a process of its own; it cannot see a store in memory.",
-                    remedy="Use --store sqlite:///path.db or postgresql://…",
-                )
+            check_shared(hf.store)
             task = bar.add_task("starting", total=len(self._names))
             asyncio.run(self._start_all(hf))
             with self._worker(hf.store) as first:
@@ -145,33 +131,11 @@ class Demo:
             *(hf.astart(examine, root, name, owner=self._owner, goal=f"examine {name}") for name in self._names)
         )
 
-    @contextlib.contextmanager
-    def _worker(self, store: Store) -> Iterator[subprocess.Popen[bytes]]:
-        """A worker process; whatever happens, it does not outlive the block."""
-        command = [sys.executable, "-m", "holdfast", "worker", WORKER_TARGET]
-        with self._log.open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603
-                command, stdout=log, stderr=log, cwd=self._log.parent, env=self._environment(store)
-            )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
-
-    def _environment(self, store: Store) -> Mapping[str, str]:
-        """For a working directory of its own, where no examined file shadows a module: paths are absolute."""
+    def _worker(self, store: Store) -> AbstractContextManager[subprocess.Popen[bytes]]:
         from holdfast.cli.demo_workflows import LEDGER_VARIABLE
 
-        path = store.backend.path
-        environment = dict(os.environ)
-        environment["HOLDFAST_URL"] = f"sqlite:///{path}" if path else self._url
-        environment[LEDGER_VARIABLE] = str(self._ledger.path)
-        environment["PYTHONWARNINGS"] = "ignore"  # of the examined files' own syntax
-        if "PYTHONPATH" in environment:
-            entries = environment["PYTHONPATH"].split(os.pathsep)
-            environment["PYTHONPATH"] = os.pathsep.join(str(Path(entry).absolute()) for entry in entries)
-        return environment
+        environment = {LEDGER_VARIABLE: str(self._ledger.path), "PYTHONWARNINGS": "ignore"}  # of the examined files
+        return worker_process(WORKER_TARGET, store, self._url, self._log, environment)
 
     def _watch(self, store: Store, worker: subprocess.Popen[bytes], bar: Progress, until: int, when: str) -> None:
         """Show progress until so many flows have ended."""
@@ -182,9 +146,7 @@ class Demo:
             bar.update(task, completed=ended, description=when)
             if ended >= until:
                 return
-            if worker.poll() is not None:
-                log = self._log.read_text(errors="replace")[-LOG_TAIL:]
-                raise DemoWorkerDied(f"The demo's worker ended with code {worker.returncode}: {log}")
+            check_alive(worker, self._log)
             time.sleep(POLL_SECONDS)
 
     def _bar(self) -> Progress:
@@ -197,17 +159,3 @@ class Demo:
             console=human_console(sys.stderr),
             disable=self._asked.out.json,
         )
-
-
-@contextlib.contextmanager
-def _work_directory(keep: Path | None) -> Iterator[Path]:
-    """The directory to keep, or one that is removed at the end."""
-    if keep is None:
-        with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as made:
-            yield Path(made)
-        return
-    try:
-        keep.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInput(f"{keep} cannot be used: {error.strerror}.", remedy="Name a writable directory.") from error
-    yield keep.absolute()

@@ -12,7 +12,9 @@ from rich.text import Text
 from holdfast.cli.checkup import Checkup, check_up
 from holdfast.cli.output import FAILED, clean, fields, table
 from holdfast.cli.session import JsonOption, StoreOption, session
+from holdfast.flows.chores import Chore
 from holdfast.flows.health import Health
+from holdfast.flows.retention import DAY_SECONDS
 
 PATIENCE_SECONDS = 3.0
 
@@ -45,6 +47,10 @@ def _object(found: Checkup) -> dict[str, Any]:
         "flows": health.statuses if health else None,
         "halted": {"count": health.halted_count, "first": health.halted} if health else None,
         "unserved": health.unserved if health else None,
+        "retention": health.retention if health else None,
+        "chores": health.chores if health else None,
+        "queues": health.queues if health else None,
+        "schedules": health.schedules if health else None,
     }
 
 
@@ -81,7 +87,19 @@ def _turn(found: Checkup) -> str | None:
 
 def _health_tables(health: Health) -> Iterator[RenderableType]:
     flows = ", ".join(f"{count:,} {status}" for status, count in health.statuses.items())
-    yield fields([("flows", flows or "none"), ("of them halted", health.halted_count or None)])
+    yield fields(
+        [
+            ("flows", flows or "none"),
+            ("of them halted", health.halted_count or None),
+            ("queues", health.queues or None),
+            ("schedules", health.schedules or None),
+            *((f"{chore.name} chore", _chore(chore)) for chore in health.chores),
+        ]
+    )
+    if health.retention:
+        yield ""
+        kept = [(name, f"{seconds / DAY_SECONDS:g} days") for name, seconds in health.retention.items()]
+        yield table("workflow", "ended flows are kept", rows=kept, title="Retention")
     if health.workers:
         rows = [
             (w.epoch, w.state, w.host, w.pid, f"{w.silent_seconds:.1f} s ago", w.flows, ", ".join(w.workflow_types))
@@ -93,6 +111,17 @@ def _health_tables(health: Health) -> Iterator[RenderableType]:
         halted = [(flow.id, flow.workflow_type, flow.since, flow.error.get("detail", "")) for flow in health.halted]
         yield ""
         yield table("id", "workflow", "since", "why", rows=halted, title="Halted flows")
+
+
+def _chore(chore: Chore) -> str:
+    if chore.epoch is not None:
+        return f"the worker epoch {chore.epoch} is at it"
+    due = f"due {chore.due_at:%Y-%m-%d %H:%M}Z"
+    if chore.ran_at is None or chore.outcome is None:
+        return due
+    failed = chore.outcome.get("error")
+    told = failed.get("detail") if failed else ", ".join(f"{value:,} {name}" for name, value in chore.outcome.items())
+    return f"{'failed' if failed else 'done'} {chore.ran_at:%Y-%m-%d %H:%M}Z: {told}; {due}"
 
 
 def _yes(value: bool | None) -> str | None:

@@ -1,37 +1,40 @@
-"""``holdfast flow``: look at flows, cancel them, let them go on."""
+"""``holdfast flow``: look at flows, cancel them, hold them, let them go on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import typer
 from rich.console import RenderableType
-from rich.text import Text
 
-from holdfast import codec
-from holdfast.cli.output import clean, fields, table
+from holdfast.cli import showing
+from holdfast.cli.moments import parse_moment
+from holdfast.cli.output import table
 from holdfast.cli.session import AfterOption, FlowId, JsonOption, LimitOption, Session, StoreOption, actor, session
 from holdfast.cli.views import event_object, flow_object, situation, standing
-from holdfast.flows import Flow, FlowEvent, FlowStatus, SqlFlowStore, health, manager
-from holdfast.flows.errors import FlowNotFound
-from holdfast.flows.health import RecentStep
+from holdfast.clock import to_datetime
+from holdfast.errors import InvalidInput
+from holdfast.flows import Flow, FlowEvent, FlowStatus, manager
+from holdfast.flows.search import search
 from holdfast.ids import parse_id
 from holdfast.pages import Page
 from holdfast.store import Transaction
 
-app = typer.Typer(help="Look at flows, cancel them, let them go on.", no_args_is_help=True)
-LAST_STEPS = 10
-_LONG = 2000
+app = typer.Typer(help="Look at flows, cancel them, hold them, let them go on.", no_args_is_help=True)
 
 
 @app.command("ls")
 def list_flows(
     context: typer.Context,
-    status: Annotated[FlowStatus | None, typer.Option(help="Only these, oldest update first.")] = None,
-    owner: Annotated[str | None, typer.Option(help="Only this owner's, newest first.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only those with it; repeatable.")] = None,
+    workflow_type: Annotated[str | None, typer.Option("--type", metavar="NAME", help="Only this workflow's.")] = None,
+    status: Annotated[FlowStatus | None, typer.Option(help="Only those.")] = None,
+    paused: Annotated[bool, typer.Option("--paused", help="Only those that are held.")] = False,
+    owner: Annotated[str | None, typer.Option(help="Only this owner's.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="WHEN", help="Created since: 2h ago, or RFC 3339.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="WHEN", help="Created before.")] = None,
     limit: LimitOption = 50,
     after: AfterOption = None,
     store: StoreOption = None,
@@ -39,8 +42,25 @@ def list_flows(
 ) -> None:
     """List flows, newest first."""
     asked = session(context, store, json)
+    tags = _tags(tag or [])
+
+    def work(tx: Transaction) -> Page[Flow]:
+        now = to_datetime(tx.clock.micros())
+        return search(
+            tx,
+            tags=tags,
+            workflow_type=workflow_type,
+            status=status,
+            owner=owner,
+            since=parse_moment(since, now) if since else None,
+            until=parse_moment(until, now) if until else None,
+            paused=paused or None,
+            limit=limit,
+            after=after,
+        )
+
     with asked.store() as opened:
-        page = opened.read(lambda tx: _page(SqlFlowStore(tx), status, owner, limit, after))
+        page = opened.read(work)
     rows = [
         (flow.id, flow.workflow_type, standing(flow), flow.owner_session_key, flow.updated_at, flow.goal)
         for flow in page.items
@@ -53,91 +73,35 @@ def list_flows(
     asked.out.many([flow_object(flow) for flow in page.items], page.next, *human)
 
 
-def _page(
-    flows: SqlFlowStore, status: FlowStatus | None, owner: str | None, limit: int, after: str | None
-) -> Page[Flow]:
-    """One page; by owner *and* status it may be short of ``limit``, its cursor says whether there are more."""
-    if owner is None:
-        if status is None:
-            return flows.list_all(limit=limit, after=after)
-        return flows.list_by_status(status, limit=limit, after=after)
-    while True:
-        page = flows.list_by_owner(owner, limit=limit, after=after)
-        matching = [flow for flow in page.items if status in (None, flow.status)]
-        if matching or page.next is None:
-            return Page(matching, page.next)
-        after = page.next
+def _tags(given: list[str]) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InvalidInput(f"{text!r} is no tag with its value.", remedy="Write --tag name=value.")
+        if tags.setdefault(name, value) != value:
+            raise InvalidInput(f"No flow has two values of the tag {name!r}.", remedy="Ask for one of them.")
+    return tags
 
 
 @app.command("show")
-def show(context: typer.Context, flow_id: FlowId, store: StoreOption = None, json: JsonOption = False) -> None:
-    """Show a flow: where it is, its last steps, and what went wrong."""
+def show(
+    context: typer.Context,
+    flow_id: FlowId,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until it ends.")] = False,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show a flow: where it is, its last steps, and what went wrong. With --follow and --json, one object for every
+    change."""
     asked = session(context, store, json)
     wanted = parse_id(flow_id)
-
-    def look(tx: Transaction) -> tuple[Flow | None, dict[str, int], list[RecentStep], set[str]]:
-        return (
-            SqlFlowStore(tx).get(wanted),
-            health.step_counts(tx, wanted),
-            health.last_steps(tx, wanted, LAST_STEPS),
-            health.served_types(health.workers(tx)),
-        )
-
     with asked.store() as opened:
-        flow, counts, steps, served = opened.read(look)
-    if flow is None:
-        raise FlowNotFound(wanted)
-    stranded = not flow.status.terminal and flow.workflow_type not in served
-    made = flow_object(flow) | {
-        "situation": situation(flow),
-        "steps": {"total": sum(counts.values()), "by_status": counts},
-        "last_steps": steps,
-        "served": flow.workflow_type in served,
-    }
-    asked.out.one(made, *_shown(flow, counts, steps, stranded))
-
-
-def _shown(flow: Flow, counts: dict[str, int], steps: list[RecentStep], stranded: bool) -> list[RenderableType]:
-    pairs = [
-        ("id", flow.id),
-        ("workflow", flow.workflow_type),
-        ("status", standing(flow)),
-        ("now", situation(flow)),
-        ("goal", flow.goal),
-        ("owner", flow.owner_session_key),
-        ("key", flow.key),
-        ("current step", flow.current_step),
-        ("attempt", flow.attempt),
-        ("revision", flow.revision),
-        ("created", flow.created_at),
-        ("started", flow.started_at),
-        ("updated", flow.updated_at),
-        ("finished", flow.finished_at),
-        ("workers lost", flow.crashes or None),
-        ("arguments", _short(flow.args)),
-        ("state", _short(codec.encode(flow.state)) if flow.state else None),
-        ("result", _short(flow.result)),
-        ("steps", ", ".join(f"{count} {status}" for status, count in counts.items()) or "none recorded"),
-    ]
-    parts: list[RenderableType] = [fields(pairs)]
-    if steps:
-        rows = [(step.run_id, step.status, step.attempt, step.updated_at, _took(step), _reason(step)) for step in steps]
-        parts += ["", table("run id", "status", "attempt", "at", "took", "error", rows=rows, title="Last steps")]
-    if flow.error:
-        parts += ["", *_error(flow.error)]
-    if stranded:
-        told = f"No living worker serves {clean(flow.workflow_type)}: start one with `holdfast worker module:hf`."
-        parts += ["", Text(told, style="yellow")]
-    return parts
-
-
-def _error(error: dict[str, Any]) -> list[RenderableType]:
-    parts: list[RenderableType] = [Text(clean(f"{error.get('kind')}: {error.get('detail')}"), style="bold red")]
-    if error.get("trace"):
-        parts.append(Text(clean(error["trace"]).rstrip()))
-    if error.get("remedy"):
-        parts.append(Text(clean(f"Remedy: {error['remedy']}")))
-    return parts
+        if follow:
+            showing.follow(opened, wanted, asked.out)
+        else:
+            seen = opened.read(lambda tx: showing.look(tx, wanted))
+            asked.out.one(seen.object(), *showing.show(seen))
 
 
 @app.command("history")
@@ -155,6 +119,12 @@ def history(context: typer.Context, flow_id: FlowId, store: StoreOption = None, 
 def cancel(context: typer.Context, flow_id: FlowId, store: StoreOption = None, json: JsonOption = False) -> None:
     """Ask a flow to end: at its next chance, after its cleanup."""
     _change(session(context, store, json), manager.cancel, flow_id)
+
+
+@app.command("pause")
+def pause(context: typer.Context, flow_id: FlowId, store: StoreOption = None, json: JsonOption = False) -> None:
+    """Hold a flow; running steps end and are recorded."""
+    _change(session(context, store, json), manager.pause, flow_id)
 
 
 @app.command("resume")
@@ -180,17 +150,3 @@ def _told(event: FlowEvent) -> str:
     if "kind" in payload:
         return f"{payload['kind']}: {payload.get('detail', '')}"
     return ", ".join(f"{name}: {value}" for name, value in payload.items())
-
-
-def _took(step: RecentStep) -> str:
-    return f"{(step.updated_at - step.created_at) / timedelta(seconds=1):.3f} s"
-
-
-def _reason(step: RecentStep) -> str:
-    return f"{step.error.get('kind')}: {step.error.get('detail')}" if step.error else ""
-
-
-def _short(text: str | None) -> str | None:
-    if text is None or len(text) <= _LONG:
-        return text
-    return f"{text[:_LONG]}… ({len(text):,} characters; --json has all)"

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import holdfast
-from holdfast.cli import audit, demo, doctor, flow, prune, worker, world
+from holdfast.cli import audit, demos, doctor, flow, message, prune, queue, rewinding, schedule, worker, world
 from holdfast.cli.output import INTERRUPTED, UNHEARD, USAGE, Output, exit_code
 from holdfast.cli.session import Common, JsonOption, StoreOption
 from holdfast.errors import HoldfastError
@@ -25,10 +25,16 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+assert rewinding.app is flow.app  # it adds commands of its own
 app.add_typer(flow.app, name="flow")
+app.add_typer(message.event, name="event")
+app.add_typer(message.signal, name="signal")
+app.add_typer(message.approval, name="approval")
+app.add_typer(queue.app, name="queue")
+app.add_typer(schedule.app, name="schedule")
 app.add_typer(world.app, name="world")
 app.add_typer(audit.app, name="audit")
-app.command("demo")(demo.run)
+app.add_typer(demos.app, name="demo")
 app.command("worker")(worker.serve)
 app.command("doctor")(doctor.examine)
 app.command("prune")(prune.run)

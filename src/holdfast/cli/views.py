@@ -44,11 +44,20 @@ def situation(flow: Flow) -> str:
     if flow.status.terminal:
         return f"{flow.status}"
     if flow.paused:
+        if flow.epoch is not None:
+            return "to be paused once its running steps have ended"
         return "halted; it goes on after `holdfast flow resume`" if halted(flow) else "paused"
-    if flow.epoch is not None:
-        doing = f"running on the worker epoch {flow.epoch}"
-    elif flow.status is FlowStatus.WAITING and flow.due_at is not None:
-        doing = f"waiting until {flow.due_at:%Y-%m-%d %H:%M:%S}Z"
-    else:
-        doing = "waiting for a worker"
+    doing = _doing(flow)
     return f"{doing}, asked to cancel" if flow.cancel_requested else doing
+
+
+def _doing(flow: Flow) -> str:
+    if flow.epoch is not None:
+        return f"running on the worker epoch {flow.epoch}"
+    if flow.status is FlowStatus.WAITING:
+        if flow.due_at is None:
+            return "waiting for an event, a signal, an approval or a child"
+        return f"waiting until {flow.due_at:%Y-%m-%d %H:%M:%S}Z"
+    if flow.status is FlowStatus.CREATED and flow.due_at is not None and flow.due_at > flow.updated_at:
+        return f"to begin at {flow.due_at:%Y-%m-%d %H:%M:%S}Z"
+    return "waiting for a worker" if flow.queue is None else f"waiting in the queue {flow.queue}"

@@ -9,26 +9,29 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
+import math
 from asyncio.events import _get_running_loop
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from types import GenericAlias
-from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, get_type_hints, overload
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, get_type_hints, overload
 from uuid import UUID
 
 from holdfast import codec
 from holdfast.errors import InvalidInput, NotSerialisable
 from holdfast.flows.errors import InvalidArguments, InvalidTimeout, WorkflowExists
 from holdfast.store import Transaction
+from holdfast.text import check_text
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 MAX_NAME = 200
-SLEEP, CANCEL = RESERVED = ("sleep", "cancel")
-"""Names under which the engine itself records."""
+SLEEP, CANCEL, PATCH = RESERVED = ("sleep", "cancel", "patch")
+EVENT, SIGNAL, APPROVAL, START, CHILD = PREFIXES = ("event:", "signal:", "approval:", "start:", "child:")
+"""Names under which the engine itself records, and what they begin with."""
 MAX_SECONDS = 100 * 365 * 86400.0
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None), UUID, datetime, timedelta})
 
@@ -40,16 +43,76 @@ class StepContext(NamedTuple):
         flow_id: the text of the UUID of the flow it belongs to.
         run_id: unique within the flow.
         attempt: 1 on the first try.
+        pulse: through which it reports and hears that it is not wanted any more.
     """
 
     flow_id: str
     run_id: str
     attempt: int
+    pulse: Pulse
 
     @property
     def idempotency_key(self) -> str:
         """The same on every try of this call, on any worker; hand it to services that deduplicate."""
         return f"{self.flow_id}/{self.run_id}"
+
+    @property
+    def cancelled(self) -> bool:
+        """Nobody waits for its result any more: the flow was cancelled, or a time-out won (FL-13)."""
+        return self.pulse.abandoned
+
+    @property
+    def progress(self) -> StepProgress | None:
+        """What this call has reported last, perhaps in a process that died: where it may go on."""
+        return self.pulse.progress
+
+    def heartbeat(self, done: float = 0, total: float | None = None, note: str | None = None) -> None:
+        """Report progress, from any thread; shown by ``holdfast flow show --follow``. Written now and then.
+
+        Args:
+            done, total: of any unit; ``total`` may be unknown.
+            note: in words, or whatever helps to go on (see :attr:`progress`).
+
+        Raises:
+            asyncio.CancelledError: nobody waits for its result any more; let it pass.
+            InvalidInput: numbers that make no sense.
+        """
+        if not (math.isfinite(done) and done >= 0) or (total is not None and not (math.isfinite(total) and total >= 0)):
+            raise InvalidInput(f"{done!r} of {total!r} is no progress.", remedy="Use finite numbers of 0 or more.")
+        if self.pulse.abandoned:
+            raise asyncio.CancelledError("the step is not waited for any more")
+        check_text(note or "", "note")
+        self.pulse.beat(StepProgress(done, total, note))
+
+
+class StepProgress(NamedTuple):
+    """How far a step says it is: ``done`` of ``total`` (of any unit, or unknown), in words."""
+
+    done: float
+    total: float | None
+    note: str | None
+
+
+class Pulse(Protocol):
+    """A running call, as its step sees it."""
+
+    progress: StepProgress | None
+
+    @property
+    def abandoned(self) -> bool: ...
+
+    def beat(self, progress: StepProgress) -> None: ...
+
+
+class Commit(NamedTuple):
+    """What a committing step returns: its result, and what is written in the transaction that records it.
+
+    Attributes:
+        write: called with the transaction and the number of the step's record.
+    """
+
+    value: Any
+    write: Callable[[Transaction, int], None]
 
 
 step_context: ContextVar[StepContext | None] = ContextVar("holdfast_step", default=None)
@@ -173,8 +236,10 @@ class Step(Generic[P, R]):
         max_backoff: float,
         timeout: float | timedelta | None,
         raises: tuple[type[Exception], ...],
+        committing: bool = False,
     ) -> None:
         self.fn = fn
+        self.committing = committing
         self.name = check_name(name or fn.__name__)
         self.retries = retries
         self.backoff = seconds(backoff, "A back-off")
@@ -227,13 +292,17 @@ class Workflow(Generic[P, R]):
     Attributes:
         fn: the coroutine function itself.
         name: the workflow type under which its flows are stored.
+        retention: seconds for which its ended flows are kept; ``None``: for as long as the store's default says.
     """
 
-    def __init__(self, fn: Callable[P, Awaitable[R]], *, name: str | None) -> None:
+    def __init__(
+        self, fn: Callable[P, Awaitable[R]], *, name: str | None, retention: float | timedelta | None = None
+    ) -> None:
         if not inspect.iscoroutinefunction(fn):
             raise InvalidInput(f"The workflow {fn.__name__} is not async.", remedy="Write it as `async def`.")
         self.fn = fn
         self.name = check_name(name or fn.__name__)
+        self.retention = None if retention is None else seconds(retention, "A retention")
         self.signature = Signature(fn)
         self.__doc__ = fn.__doc__
         self.__name__ = fn.__name__
@@ -274,6 +343,10 @@ class Registry:
     def names(self) -> list[str]:
         return sorted(self._by_name)
 
+    def retentions(self) -> dict[str, float]:
+        """Seconds for which ended flows are kept, of the workflows that say so."""
+        return {name: found.retention for name, found in self._by_name.items() if found.retention is not None}
+
 
 module_workflows = Registry()
 """Every ``@workflow`` at the top level of a module that was imported."""
@@ -283,12 +356,18 @@ def check_name(name: str) -> str:
     """Raises:
     InvalidInput: ``name`` cannot be the name of a workflow or step.
     """
-    if not name or len(name) > MAX_NAME or not name.isprintable() or "#" in name or "@" in name or name in RESERVED:
+    if not name or len(name) > MAX_NAME or not name.isprintable() or "#" in name or "@" in name or is_engines(name):
         raise InvalidInput(
             f"{name!r} cannot be a name.",
-            remedy=f"Use 1 to {MAX_NAME} printable characters without # and @, and neither of {', '.join(RESERVED)}.",
+            remedy=f"Use 1 to {MAX_NAME} printable characters without # and @, none of {', '.join(RESERVED)}, and "
+            f"nothing that begins with {', '.join(PREFIXES)}.",
         )
     return name
+
+
+def is_engines(task: str) -> bool:
+    """Whether a record of that task is the engine's own, and no step's."""
+    return task in RESERVED or task.startswith(PREFIXES)
 
 
 def takes_transaction(fn: Callable[..., Any]) -> bool:
@@ -361,6 +440,24 @@ def step(
     return make if fn is None else make(fn)
 
 
+def committing_step(
+    fn: Callable[P, Commit], *, name: str, result: Any = Any, raises: tuple[type[Exception], ...] = ()
+) -> Step[P, Any]:
+    """A step that does its work in a thread, outside of any transaction, and returns a :class:`Commit`: what that
+    writes commits with the step's record. For what is too slow for a transaction, and must be known with the record.
+
+    Args:
+        name: under which calls are recorded.
+        result: the type that ``Commit.value`` reads back as.
+        raises: as for :func:`step`.
+    """
+    made: Step[P, Any] = Step(
+        fn, name=name, retries=0, backoff=0, max_backoff=0, timeout=None, raises=raises, committing=True
+    )
+    made.signature.result = result
+    return made
+
+
 class StepDecorator:
     """What ``step(…)`` with options returns, for type checkers."""
 
@@ -377,8 +474,10 @@ class StepDecorator:
 @overload
 def workflow(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
 @overload
-def workflow(*, name: str | None = None) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Workflow[P, R]]: ...
-def workflow(fn: Any = None, /, *, name: str | None = None) -> Any:
+def workflow(
+    *, name: str | None = None, retention: float | timedelta | None = None
+) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Workflow[P, R]]: ...
+def workflow(fn: Any = None, /, *, name: str | None = None, retention: float | timedelta | None = None) -> Any:
     """Make a workflow of a coroutine function: ``@workflow`` or ``@workflow(name="orders.fulfil")``.
 
     Its code must do the same again when it is run again with the same results of its steps: take time from
@@ -387,6 +486,8 @@ def workflow(fn: Any = None, /, *, name: str | None = None) -> Any:
 
     Args:
         name: the workflow type under which flows are stored; the function's own name by default.
+        retention: seconds or timedelta for which flows are kept once they have ended (FL-9); by default for as long as
+            the :class:`~holdfast.Holdfast` that serves them says.
 
     Raises:
         InvalidInput: not an ``async def``.
@@ -394,7 +495,7 @@ def workflow(fn: Any = None, /, *, name: str | None = None) -> Any:
     """
 
     def make(function: Callable[P, Awaitable[R]]) -> Workflow[P, R]:
-        made = Workflow(function, name=name)
+        made = Workflow(function, name=name, retention=retention)
         if "<locals>" not in function.__qualname__:
             module_workflows.add(made)
         return made

@@ -227,6 +227,65 @@ class FlowCancelled(HoldfastError):
         self.flow_id = flow_id
 
 
+class StartRefused(RecordedError):
+    """A child could not be started. Raised in the parent, alike on the first run and on every replay."""
+
+    code = "start_refused"
+    remedy = "Give the child an id, key and queue of its own, or none."
+
+
+class ChildCycle(Conflict):
+    """A flow would wait for itself: the child's id is its own or that of one of its parents, or children nest without
+    end."""
+
+    code = "child_cycle"
+    remedy = "Leave the child's id to Holdfast; for a loop without end use continue_as_new()."
+
+
+class WaitTimedOut(HoldfastError, TimeoutError):
+    """What was waited for did not come in time."""
+
+    code = "wait_timed_out"
+    remedy = "Catch it in the workflow, or wait for longer."
+
+
+class InvalidPatch(InvalidInput):
+    """A state can be patched with a JSON object only (FL-15)."""
+
+    code = "invalid_patch"
+    remedy = "Pass an object: names with values, None to remove one (RFC 7396)."
+
+
+class ContinueAsNew(BaseException):
+    """Passes through a workflow that begins anew.
+
+    Attributes:
+        args: JSON of its new arguments.
+    """
+
+    def __init__(self, encoded: str) -> None:
+        super().__init__(encoded)
+        self.encoded = encoded
+
+
+class BeingCancelled(Conflict):
+    """The flow was asked to end, and cancelling always completes (FL-13)."""
+
+    code = "being_cancelled"
+    remedy = "Nothing to do: it ends by itself, after its cleanup."
+
+    def __init__(self, flow_id: UUID) -> None:
+        super().__init__(f"The flow {flow_id} is being cancelled.")
+        self.flow_id = flow_id
+
+
+class InvalidSearch(InvalidInput):
+    """A question about flows that makes no sense."""
+
+    code = "invalid_search"
+    remedy = "Use a status that flows have, and a span of time that begins before it ends."
+
+
 class ResultPending(Conflict):
     """The flow did not end within the time-out."""
 

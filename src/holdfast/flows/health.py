@@ -13,10 +13,13 @@ from uuid import UUID
 
 from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, to_datetime
+from holdfast.flows.chores import Chore, chores
 from holdfast.flows.engine.lease import host_id, process_exists
+from holdfast.flows.retention import declared
 from holdfast.store import Row, Transaction, load_queries
 
 _q = load_queries("holdfast.flows.engine")
+_flows = load_queries("holdfast.flows")
 HALTED_SHOWN = 20
 
 
@@ -86,6 +89,9 @@ class Health:
         halted: those that were halted first.
         halted_count: of all.
         unserved: by workflow type, flows that want to run while no living worker serves them.
+        retention: by workflow type, seconds for which ended flows are kept, where the workflow says so.
+        chores: what workers do daily, and how it went.
+        queues, schedules: how many there are.
     """
 
     workers: Sequence[WorkerHealth]
@@ -93,6 +99,10 @@ class Health:
     halted: Sequence[HaltedFlow]
     halted_count: int
     unserved: Mapping[str, int]
+    retention: Mapping[str, float]
+    chores: Sequence[Chore]
+    queues: int
+    schedules: int
 
 
 def inspect(tx: Transaction) -> Health:
@@ -101,12 +111,17 @@ def inspect(tx: Transaction) -> Health:
     served = served_types(present)
     wanted = {name: int(count) for name, count in tx.fetch(_q["health_wanted"])}
     ((halted,),) = tx.fetch(_q["health_halted_count"])
+    ((queues, schedules),) = tx.fetch(_flows["standing_orders"])
     return Health(
         workers=present,
         statuses=dict(sorted(tx.fetch(_q["health_statuses"]))),
         halted=[_halted(row) for row in tx.fetch(_q["health_halted"], {"limit": HALTED_SHOWN})],
         halted_count=halted,
         unserved={name: count for name, count in wanted.items() if name not in served},
+        retention=declared(tx),
+        chores=chores(tx),
+        queues=queues,
+        schedules=schedules,
     )
 
 

@@ -1,20 +1,23 @@
-"""What people do to flows: look at them, cancel them, let them go on, prune them."""
+"""What people do to flows: look at them, cancel them, hold them, let them go on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from holdfast.clock import to_datetime
-from holdfast.flows.errors import AlreadyTerminal, FlowNotFound, RevisionMismatch
+from holdfast import codec
+from holdfast.clock import to_datetime, to_micros
+from holdfast.flows.errors import AlreadyTerminal, BeingCancelled, FlowNotFound, RevisionMismatch
 from holdfast.flows.model import Flow, FlowEvent, FlowStatus
+from holdfast.flows.settling import settle
 from holdfast.flows.sql import SqlFlowStore
-from holdfast.store import Store, Transaction
+from holdfast.store import Store, Transaction, load_queries
 
-PRUNE_SLICE = 50
+_q = load_queries("holdfast.flows")
+PAUSED = "paused"
 _TRIES = 20
 
 
@@ -37,38 +40,43 @@ def cancel(tx: Transaction, flow_id: UUID) -> Flow:
         change |= {"status": FlowStatus.CANCELLED, "finished_at": now}
     elif flow.epoch is None:
         change |= {"status": FlowStatus.RUNNING}  # to be claimed, so that its cleanup runs
-    return _change(tx, flow, change, "cancel_requested", {"by": tx.actor})
+    flow = _change(tx, flow, change, "cancel_requested", {"by": tx.actor})
+    if flow.status.terminal:
+        settle(tx, [SqlFlowStore(tx).number(flow_id)])
+    return flow
+
+
+def pause(tx: Transaction, flow_id: UUID) -> Flow:
+    """Hold a flow until :func:`resume`: nobody takes it up. The worker that runs it lets its running steps end, records
+    them, and gives it up. Pausing it again changes nothing.
+
+    Raises:
+        FlowNotFound: unknown id.
+        AlreadyTerminal: it has ended.
+        BeingCancelled: it was asked to end, and nothing holds that up (FL-13).
+    """
+    flow = _living(tx, flow_id)
+    if flow.paused:
+        return flow
+    if flow.cancel_requested:
+        raise BeingCancelled(flow_id)
+    payload = {"by": tx.actor, "due_at": to_micros(flow.due_at) if flow.due_at else None}
+    return _change(tx, flow, {"paused": True}, PAUSED, payload)
 
 
 def resume(tx: Transaction, flow_id: UUID) -> Flow:
-    """Let a halted or paused flow go on.
+    """Let a halted or paused flow go on: whoever serves it takes it up at once, even if it only waits, but one that
+    has not begun keeps to the moment that it was started for. Resuming it again changes nothing.
 
     Raises:
         FlowNotFound: unknown id.
         AlreadyTerminal: it has ended.
     """
-    flow = _present(tx, flow_id)
-    if flow.status.terminal:
-        raise AlreadyTerminal(flow_id, flow.status)
+    flow = _living(tx, flow_id)
     if not flow.paused:
         return flow
-    return _change(tx, flow, {"paused": False, "error": None}, "resumed_by_hand", {"by": tx.actor})
-
-
-def prune(store: Store, retain_days: int, progress: Callable[[int], None] = lambda count: None) -> int:
-    """Delete terminal flows last updated over ``retain_days`` ago, in slices that hold the writer only briefly
-    (FL-9); returns how many.
-
-    Raises:
-        ValueError: a negative number of days.
-    """
-    total = 0
-    while count := store.run(
-        lambda tx: SqlFlowStore(tx).prune_terminal_flows(retain_days, limit=PRUNE_SLICE), idempotent=True
-    ):
-        total += count
-        progress(total)
-    return total
+    change = {"paused": False, "error": None, "due_at": _due_before_pause(tx, flow)}
+    return _change(tx, flow, change, "resumed_by_hand", {"by": tx.actor})
 
 
 def history(tx: Transaction, flow_id: UUID) -> list[FlowEvent]:
@@ -119,8 +127,22 @@ def change(store: Store, verb: Callable[[Transaction, UUID], Flow], flow_id: UUI
     raise problem
 
 
+def _due_before_pause(tx: Transaction, flow: Flow) -> datetime | None:
+    """When the flow was due when it was paused last."""
+    row = tx.fetch_one(_q["last_event"], {"id": str(flow.id), "kind": PAUSED})
+    due_at = codec.decode(row[0]).get("due_at") if row else None
+    return None if due_at is None else to_datetime(due_at)
+
+
 def _change(tx: Transaction, flow: Flow, change: dict[str, Any], kind: str, payload: Any) -> Flow:
     flow, _ = SqlFlowStore(tx).update_and_append(replace(flow, **change), kind, payload)
+    return flow
+
+
+def _living(tx: Transaction, flow_id: UUID) -> Flow:
+    flow = _present(tx, flow_id)
+    if flow.status.terminal:
+        raise AlreadyTerminal(flow_id, flow.status)
     return flow
 
 

@@ -95,6 +95,11 @@ class Flow:
         epoch: the worker epoch that holds its lease, if any (FL-11).
         due_at: when it may be claimed next; ``None`` while it is leased, paused or terminal.
         crashes: how many workers died on it in a row (FL-19).
+        tags: names with values to search it by.
+        queue: the queue it waits in, if any.
+        queue_key: within the queue, whose turn it takes.
+        priority: within the queue, smaller ones first.
+        parent: the flow that started it as its child; ``None`` also once that was pruned.
     """
 
     id: UUID
@@ -120,6 +125,11 @@ class Flow:
     epoch: int | None = None
     due_at: datetime | None = None
     crashes: int = 0
+    tags: dict[str, str] = field(default_factory=dict)
+    queue: str | None = None
+    queue_key: str = ""
+    priority: int = 0
+    parent: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +141,7 @@ class FlowStep:
         result: JSON text, once succeeded.
         error: ``{"kind", "detail", "trace"}``, once failed.
         epoch: the worker epoch that recorded it.
+        superseded_by: the flow's attempt in which a rewind undid the record; it is not replayed any more (FL-16).
     """
 
     id: UUID
@@ -145,6 +156,7 @@ class FlowStep:
     epoch: int | None = None
     created_at: datetime
     updated_at: datetime
+    superseded_by: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, to_micros
 from holdfast.errors import InvalidId, InvalidInput
-from holdfast.flows.definitions import seconds
+from holdfast.flows.definitions import Workflow, seconds
 from holdfast.ids import new_id, parse_id
 from holdfast.text import check_text
 
@@ -133,12 +134,86 @@ def make_start(workflow_type: str, args: str, digest: int, options: StartOptions
     )
 
 
+def make_starts(
+    workflow: Workflow[..., Any],
+    calls: Iterable[Any],
+    options: StartOptions,
+    keys: Iterable[str] | None,
+    queue_key: str | Callable[..., str],
+    max_bytes: int,
+) -> list[Start]:
+    """A request for each of ``calls``, all of them checked.
+
+    Args:
+        calls: a tuple of positional arguments each, or a dict of named ones, or the only argument.
+        options: what holds for all of them.
+        keys: an idempotency key for each.
+        queue_key: for all, or what gives it from a call's arguments.
+        max_bytes: limit of a call's arguments as JSON.
+
+    Raises:
+        InvalidArguments, NotSerialisable, PayloadTooLarge: the arguments of a call do not fit the workflow.
+        InvalidId: an empty or malformed key.
+        InvalidInput: not a key for each call, one key for different calls, or as :func:`make_start`.
+    """
+    common = make_start(workflow.name, "{}", 0, options)
+    if callable(queue_key) and options.queue is None:
+        raise InvalidInput("queue_key is about a place in a queue.", remedy="Name the queue as well: queue=…")
+    if isinstance(calls, str | bytes | Mapping):
+        raise InvalidInput(f"{calls!r:.80} is one call, if any.", remedy="Pass a list of calls.")
+    wanted = list(calls)
+    starts = []
+    for call, key in zip(wanted, _keys(keys, len(wanted)), strict=True):
+        args, kwargs = _arguments(call)
+        encoded, digest = workflow.signature.encode(args, kwargs, max_bytes)
+        place = queue_key if isinstance(queue_key, str) else _check_place(queue_key(*args, **kwargs))
+        seed = secrets.randbits(63)
+        starts.append(
+            replace(common, id=str(new_id()), key=key, args=encoded, digest=digest, seed=seed, queue_key=place)
+        )
+    _check_repeats(starts)
+    return starts
+
+
+def _arguments(call: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    if type(call) is tuple:
+        return call, {}
+    return ((), call) if type(call) is dict else ((call,), {})
+
+
+def _keys(keys: Iterable[str] | None, count: int) -> Sequence[str | None]:
+    if keys is None:
+        return [None] * count
+    found = [check_key(key, "a key") for key in keys]
+    if len(found) != count:
+        raise InvalidInput(f"There are {len(found):,} keys for {count:,} calls.", remedy="Pass a key for each call.")
+    return found
+
+
+def _check_repeats(starts: Sequence[Start]) -> None:
+    first: dict[str, int] = {}
+    for start in starts:
+        if start.key is not None and first.setdefault(start.key, start.digest) != start.digest:
+            raise InvalidInput(
+                f"The key {start.key!r} is given to different calls.", remedy="Give each call a key of its own."
+            )
+
+
+def _check_place(key: object) -> str:
+    if not isinstance(key, str):
+        raise InvalidInput(f"{key!r:.80} is no queue key.", remedy="Let queue_key give a text.")
+    if key:
+        check_key(key, "a queue's key")
+    return key
+
+
 def check_key(key: str | None, what: str) -> str | None:
     """Raises:
     InvalidId: ``key`` is empty, too long or not printable.
     """
-    if key is not None and (not key or len(key) > MAX_KEY or not key.isprintable()):
-        raise InvalidId(f"{key!r} cannot be {what}.", remedy=f"Use 1 to {MAX_KEY} printable characters.")
+    found: object = key
+    if found is not None and not (isinstance(found, str) and 0 < len(found) <= MAX_KEY and found.isprintable()):
+        raise InvalidId(f"{key!r:.80} cannot be {what}.", remedy=f"Use 1 to {MAX_KEY} printable characters.")
     return key
 
 
@@ -164,8 +239,7 @@ def _check_queue(options: StartOptions) -> None:
             )
     else:
         check_key(options.queue, "the name of a queue")
-    if options.queue_key:
-        check_key(options.queue_key, "a queue's key")
+    _check_place(options.queue_key)
     if type(options.priority) is not int or abs(options.priority) > MAX_PRIORITY:
         raise InvalidInput(
             f"{options.priority!r} is no priority.", remedy=f"Use a whole number of at most {MAX_PRIORITY:,}."

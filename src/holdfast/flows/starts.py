@@ -10,12 +10,15 @@ from typing import NamedTuple, Protocol
 from holdfast.errors import StoreUnreachable
 from holdfast.flows.engine.port import Claimed
 from holdfast.flows.errors import FlowExists
+from holdfast.flows.queues.errors import QueueNotFound
+from holdfast.flows.queues.sql import SqlQueues
 from holdfast.flows.requests import Start
 from holdfast.store import Row, Store, Transaction, Unit, load_queries
 from holdfast.store.units import answer
 
 _q = load_queries("holdfast.flows.engine")
 MAX_GROUP = 500
+Refusal = FlowExists | QueueNotFound
 
 
 class Starts:
@@ -120,7 +123,7 @@ class Adopter(Protocol):
 class Started(NamedTuple):
     """What became of a group of starts: each one's id or why it cannot be, and those leased to the adopter."""
 
-    outcomes: list[str | FlowExists]
+    outcomes: list[str | Refusal]
     adopted: list[Claimed]
 
 
@@ -137,32 +140,53 @@ def insert_flows(
         epoch: a worker's, to which those marked in ``adopted`` are leased if it is alive.
     """
     now = tx.clock.micros()
-    rows = [_row(s, now, take) for s, take in zip(starts, adopted or [False] * len(starts), strict=True)]
+    unknown = _unknown_queues(tx, starts)
+    takes = adopted or [False] * len(starts)
+    rows = [_row(s, now, take) for s, take in zip(starts, takes, strict=True) if s.queue not in unknown]
     inserted = {row[0]: row for row in tx.fetch(_q["insert_flows"], {"epoch": epoch}, rows=rows)}
     leased = [
         Claimed(row[1], row[0], s.workflow_type, s.args, 1, row[3], now, False, 1, 0, False)
         for s in starts
         if (row := inserted.get(s.id)) and row[2] is not None
     ]
-    tagged = [(*tag, now, inserted[s.id][1]) for s in starts if s.id in inserted for tag in s.tags]
+    tagged = [(*tag, now, inserted[s.id][1]) for s in starts if s.tags and s.id in inserted for tag in s.tags]
     if tagged:
         tx.execute(_q["insert_tags"], rows=tagged)
-    missing = any(s.id not in inserted for s in starts)
-    repeats = len({start.id for start in starts}) < len(starts)
-    if not missing and not repeats:
+    if len(inserted) == len(starts):
         return Started([start.id for start in starts], leased)
-    looked_up = [(s.id, s.key, s.workflow_type, s.queue, s.dedupe) for s in starts]
-    standing = [Standing(*row) for row in tx.fetch(_q["standing"], rows=looked_up)]
-    by_id = {flow.id: flow for flow in standing}
-    by_key = {(flow.key, flow.workflow_type): flow for flow in standing if flow.key is not None}
-    by_dedupe = {(flow.queue, flow.dedupe): flow for flow in standing if flow.dedupe is not None and flow.live}
+    found = Found(tx, starts)
     leased += [
         Claimed(f.num, f.id, s.workflow_type, s.args, 1, s.seed, f.started_at, bool(f.cancel_requested), 1, 0, False)
         for s in starts
-        if s.id not in inserted and (f := by_id.get(s.id)) and (f.seed, f.epoch) == (s.seed, epoch)
+        if s.id not in inserted and (f := found.by_id.get(s.id)) and (f.seed, f.epoch) == (s.seed, epoch)
     ]
-    outcomes = [_identify(start, by_id, by_key, by_dedupe) for start in starts]
-    return Started(outcomes, leased)
+    outcomes = [found.outcome(start, unknown) for start in starts]
+    gone = [n for n, outcome in enumerate(outcomes) if outcome is None]
+    if gone:  # what was in their way has ended since
+        again = insert_flows(tx, [starts[n] for n in gone], epoch, [takes[n] for n in gone])
+        leased += again.adopted
+        for n, outcome in zip(gone, again.outcomes, strict=True):
+            outcomes[n] = outcome
+    return Started([outcome for outcome in outcomes if outcome is not None], leased)
+
+
+def insert_all(tx: Transaction, starts: Sequence[Start]) -> list[str]:
+    """The same for starts that belong together; returns their flows' ids.
+
+    Raises:
+        FlowExists, QueueNotFound: one of them cannot be; nothing was written.
+    """
+    ids: list[str] = []
+    for outcome in insert_flows(tx, starts).outcomes:
+        if not isinstance(outcome, str):
+            raise outcome
+        ids.append(outcome)
+    return ids
+
+
+def _unknown_queues(tx: Transaction, starts: Sequence[Start]) -> set[str]:
+    named = {start.queue for start in starts if start.queue is not None}
+    return named - SqlQueues(tx).known(named) if named else named
 
 
 class Standing(NamedTuple):
@@ -182,24 +206,39 @@ class Standing(NamedTuple):
     live: bool
 
 
-def _identify(
-    start: Start,
-    by_id: dict[str, Standing],
-    by_key: dict[tuple[str, str], Standing],
-    by_dedupe: dict[tuple[str | None, str], Standing],
-) -> str | FlowExists:
-    found = by_id.get(start.id)
-    keyed = by_key.get((start.key, start.workflow_type)) if start.key else None
-    same = by_dedupe.get((start.queue, start.dedupe)) if start.dedupe and not (found or keyed) else None
-    if same:
-        return same.id
-    if found and not _is_same(found, start):
-        return FlowExists(f"The flow {start.id} was started as {found.workflow_type}, or with other arguments.")
-    if keyed and (not _is_same(keyed, start) or (start.named and keyed.id != start.id)):
-        return FlowExists(f"The key {start.key!r} belongs to the flow {keyed.id}, started otherwise.")
-    standing = keyed or found
-    assert standing is not None
-    return standing.id
+class Found:
+    """The flows that stand in the way of starts.
+
+    Attributes:
+        by_id: those with an id of one of them.
+    """
+
+    def __init__(self, tx: Transaction, starts: Sequence[Start]) -> None:
+        looked_up = [(s.id, s.key, s.workflow_type, s.queue, s.dedupe) for s in starts]
+        standing = [Standing(*row) for row in tx.fetch(_q["standing"], rows=looked_up)]
+        self.by_id = {flow.id: flow for flow in standing}
+        self._by_key = {(flow.key, flow.workflow_type): flow for flow in standing if flow.key is not None}
+        self._by_dedupe = {(f.queue, f.dedupe): f for f in standing if f.dedupe is not None and f.live}
+
+    def outcome(self, start: Start, unknown: set[str]) -> str | Refusal | None:
+        """The id of the flow that ``start`` asks for, or why it cannot be; ``None``: nothing is in its way.
+
+        Args:
+            unknown: queues that there are not.
+        """
+        found = self.by_id.get(start.id)
+        keyed = self._by_key.get((start.key, start.workflow_type)) if start.key else None
+        same = self._by_dedupe.get((start.queue, start.dedupe)) if start.dedupe else None
+        if found and not _is_same(found, start):
+            return FlowExists(f"The flow {start.id} was started as {found.workflow_type}, or with other arguments.")
+        if keyed and (not _is_same(keyed, start) or (start.named and keyed.id != start.id)):
+            return FlowExists(f"The key {start.key!r} belongs to the flow {keyed.id}, started otherwise.")
+        standing = keyed or found or same
+        if standing is not None:
+            return standing.id
+        if start.queue is not None and start.queue in unknown:
+            return QueueNotFound(start.queue)
+        return None
 
 
 def _row(start: Start, now: int, take: bool) -> Row:

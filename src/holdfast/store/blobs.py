@@ -6,7 +6,7 @@ last holder. So one domain's clean-up never takes what another stored with the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 
 from holdfast.errors import NotFound, StoreError
@@ -50,10 +50,16 @@ def put_blob(tx: Transaction, body: bytes, *, holder: str = FOR_GOOD, mend: bool
     return digest
 
 
-def release_blob(tx: Transaction, digest: str, holder: str) -> None:
-    """Say that ``holder`` needs the body no more; with its last holder it is deleted."""
+def release_blob(tx: Transaction, digest: str, holder: str, *, unless: Callable[[], bool] = lambda: False) -> None:
+    """Say that ``holder`` needs the body no more; with its last holder it is deleted.
+
+    Args:
+        unless: asked while nobody else can take hold of the body: whether ``holder`` needs it after all.
+    """
     named = {"digest": digest}
     locked = tx.fetch(_queries["lock_blob"], named)  # nobody takes hold of it while the holders are counted
+    if unless():
+        return
     tx.execute(_queries["release_blob"], {**named, "holder": holder})
     if locked or tx.fetch(_queries["lock_blob"], named):  # what was lost may have been put again just now
         tx.execute(_queries["drop_blob"], named)

@@ -56,6 +56,12 @@ _DAMAGED = (pg.DataCorrupted, pg.IndexCorrupted)
 _MISSING = (pg.UndefinedTable, pg.UndefinedColumn)
 _NO_SERVER = ("08", "53", "57P")
 """Classes of SQLSTATE that say that the server, not the statement, is at fault."""
+_LOCK = """
+WITH r AS (@rows(name text))
+SELECT pg_advisory_xact_lock(hashtext('holdfast'), place)
+FROM (SELECT DISTINCT hashtext(current_schema() || name) AS place FROM r ORDER BY 1) AS places
+"""
+"""In the order of what is locked, not of the names: two names may share a place."""
 _TAKE_HOLD = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 _STAY_IDLE = "SELECT set_config(name, '0', FALSE) FROM pg_settings WHERE name = 'idle_session_timeout'"
 """Servers before version 14 have no such limit."""
@@ -206,10 +212,8 @@ class PostgresTransaction:
     def doom(self, error: Exception) -> None:
         self.doomed = self.doomed or error
 
-    def lock(self, name: str) -> None:
-        self.execute(
-            "SELECT pg_advisory_xact_lock(hashtext('holdfast'), hashtext(current_schema() || :name))", {"name": name}
-        )
+    def lock(self, *names: str) -> None:
+        self.execute(_LOCK, rows=[(name,) for name in names])
 
     def _execute(self, query: Query | str, params: Params, rows: Sequence[Row] | None) -> psycopg.Cursor[Any] | None:
         if not self.open:

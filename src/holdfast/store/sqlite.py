@@ -147,7 +147,7 @@ class SqliteTransaction:
     def doom(self, error: Exception) -> None:
         self.doomed = self.doomed or error
 
-    def lock(self, name: str) -> None:
+    def lock(self, *names: str) -> None:
         """Nothing to do: the writer's transaction excludes all others."""
 
     def _chunks(self, query: Query | str, sql: str, params: Params, rows: Sequence[Row]) -> Iterator[sqlite3.Cursor]:

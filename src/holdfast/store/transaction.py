@@ -63,6 +63,7 @@ class Transaction(Protocol):
         without what could not be."""
         ...
 
-    def lock(self, name: str) -> None:
-        """Hold the lock ``name`` until the transaction ends. SQLite has one writer at a time anyway."""
+    def lock(self, *names: str) -> None:
+        """Hold the locks ``names`` until the transaction ends; they are taken in one order by everybody. SQLite has one
+        writer at a time anyway."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from holdfast.worlds.errors import CheckpointExists, CheckpointInUse, InvalidSco
 from holdfast.worlds.model import Scope, check_name
 
 _q = load_queries("holdfast.worlds")
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_. -]{0,62}[A-Za-z0-9_.-])?", re.ASCII)
 
 
 class Moment(NamedTuple):
@@ -57,7 +59,8 @@ class Checkpoint:
     """What the services of a world were at one time.
 
     Attributes:
-        name: unique within the world, among those that are not superseded; ``None`` where none was given.
+        name: unique within the world among those of its run (or of none) that are not superseded; ``None`` where none
+            was given.
         run, position: the moment it is tied to, if any (:class:`Moment`).
         superseded: its run was rewound behind it, so that a further rewind does not find it, and its name is free.
         states: one a service and scope, in the order of their names.
@@ -124,7 +127,7 @@ class SqlCheckpoints:
         return None if num is None else self._one("get_checkpoint", num=num)
 
     def find(self, world: str, name: str) -> Checkpoint | None:
-        """The world's checkpoint of that name, or ``None``; a superseded one only where no other has it."""
+        """The world's newest checkpoint of that name, or ``None``; a superseded one only where no other has it."""
         return self._one("find_checkpoint", world=world, name=name)
 
     def worlds_with(self, name: str, *, limit: int) -> Sequence[str]:
@@ -212,13 +215,17 @@ class SqlCheckpoints:
         return page_of(rows, limit, lambda row: _checkpoint(row, states[row[0]]), lambda row: row[0])
 
 
-def check_checkpoint_name(name: str) -> str:
+def check_checkpoint_name(name: object) -> str:
     """``name`` itself.
 
     Raises:
         InvalidScope: it cannot be the name of a checkpoint.
     """
-    check_name(name, "a checkpoint")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidScope(
+            f"{name!r} cannot be the name of a checkpoint.",
+            remedy="Use 1 to 64 letters, digits, spaces, '-', '_' or '.', beginning with a letter or digit and not ending with a space.",
+        )
     try:
         parse_id(name)
     except InvalidId:

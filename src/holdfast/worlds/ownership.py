@@ -12,6 +12,8 @@ from holdfast.worlds.errors import RestorePending, WorldShared
 from holdfast.worlds.model import Scope, check_scope
 
 _q = load_queries("holdfast.worlds")
+_BEHALF = 2
+"""Where the query ``get_restore`` has the run."""
 
 
 def claim_scope(tx: Transaction, world: str, scope: Scope, run: UUID) -> bool:
@@ -19,13 +21,14 @@ def claim_scope(tx: Transaction, world: str, scope: Scope, run: UUID) -> bool:
 
     Raises:
         WorldShared: it belongs to another run.
-        RestorePending: a restore has begun, which may yet change what is there.
+        RestorePending: a restore has begun, not on the run's own behalf, which may yet change what is there.
     """
     account_id, region = check_scope(*scope)
     owner = parse_id(run)
     checkpoints = SqlCheckpoints(tx)
     checkpoints.lock(world)
-    if checkpoints.standing(world).restoring:
+    restore = tx.fetch_one(_q["get_restore"], {"world": world})
+    if restore and restore[_BEHALF] != str(owner):
         raise RestorePending(world)
     checkpoints.add_scopes(world, {scope})
     named = {"world": world, "account": account_id, "region": region}
@@ -33,6 +36,16 @@ def claim_scope(tx: Transaction, world: str, scope: Scope, run: UUID) -> bool:
         return True
     check_owner(tx, world, [scope], owner)
     return False
+
+
+def hold_scopes(tx: Transaction, world: str, scopes: Iterable[Scope], run: UUID) -> None:
+    """Make those of ``scopes`` the run's own that are not; raises as :func:`claim_scope` does."""
+    checkpoints = SqlCheckpoints(tx)
+    checkpoints.lock(world)
+    owners = checkpoints.scopes(world)
+    for scope in sorted(scopes):
+        if owners.get(scope) != run:
+            claim_scope(tx, world, scope, run)
 
 
 def release_scope(tx: Transaction, world: str, scope: Scope, run: UUID) -> bool:
@@ -45,6 +58,11 @@ def release_scope(tx: Transaction, world: str, scope: Scope, run: UUID) -> bool:
 def release_all(tx: Transaction, run: UUID) -> int:
     """Release every scope of a run that has ended; returns how many."""
     return tx.execute(_q["release_all_scopes"], {"run": str(parse_id(run))})
+
+
+def release_ended(tx: Transaction, runs: Iterable[str]) -> int:
+    """Release every scope of these runs (texts of ids), which have ended; returns how many."""
+    return tx.execute(_q["release_scopes_of"], rows=[(run,) for run in runs])
 
 
 def check_owner(tx: Transaction, world: str, scopes: Iterable[Scope], run: UUID | None) -> None:

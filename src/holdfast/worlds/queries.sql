@@ -68,6 +68,9 @@ SELECT checkpoint, before, run, actor, token, began_at FROM world_restores WHERE
 INSERT INTO world_restores (world, checkpoint, before, run, actor, token, began_at)
 VALUES (:world, :checkpoint, :before, :run, :actor, :token, :at)
 
+-- name: redirect_restore
+UPDATE world_restores SET checkpoint = :checkpoint, actor = :actor, token = :token WHERE world = :world AND run = :run
+
 -- name: count_restore
 UPDATE worlds SET restores = restores + 1 WHERE name = :world
 
@@ -101,3 +104,7 @@ WHERE world = :world AND account = :account AND region = :region AND owner = :ru
 
 -- name: release_all_scopes
 UPDATE world_scopes SET owner = NULL, claimed_at = NULL WHERE owner = :run
+
+-- name: release_scopes_of
+WITH r AS (@rows(run text))
+UPDATE world_scopes SET owner = NULL, claimed_at = NULL WHERE owner IN (SELECT run FROM r)

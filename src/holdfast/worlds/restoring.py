@@ -126,6 +126,26 @@ def begin_restore(
     return _present(tx, target.world)
 
 
+def redirect_restore(tx: Transaction, target: Checkpoint, *, run: UUID) -> bool:
+    """Have a restore that has begun on the run's behalf lead to ``target`` instead; false when none has. Whoever was
+    carrying it out has lost it; what was there before the first of them stays kept.
+
+    Raises:
+        CheckpointNotFound: it was deleted meanwhile.
+        WorldShared: one of its scopes belongs to another run (WO-13).
+    """
+    checkpoints = SqlCheckpoints(tx)
+    checkpoints.lock(target.world)
+    if checkpoints.get(target.id) is None:
+        raise CheckpointNotFound(target.world, str(target.id))
+    check_owner(tx, target.world, {state.scope for state in target.states}, run)
+    named = {"world": target.world, "run": str(run), "checkpoint": row_num(target.id)}
+    if not tx.execute(_q["redirect_restore"], named | {"actor": tx.actor, "token": str(new_id())}):
+        return False
+    tx.execute(_q["count_restore"], {"world": target.world})
+    return True
+
+
 def take_over(tx: Transaction, world: str) -> Pending | None:
     """Make the world's pending restore, if there is one, this process's to carry out."""
     SqlCheckpoints(tx).lock(world)

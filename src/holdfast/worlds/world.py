@@ -134,7 +134,7 @@ class World:
         """Keep what the world is now (WO-10). Costs what changed since the last checkpoint.
 
         Args:
-            name: unique within the world; that of a superseded checkpoint is free again.
+            name: unique within the world and the run it is tied to; that of a superseded checkpoint is free again.
             scopes: those in use by default.
             flow, step: tie it to a step of a flow: its place in the flow's history.
             run, wave: tie it to the end of a council run's wave.

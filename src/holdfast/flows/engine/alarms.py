@@ -27,13 +27,13 @@ class Alarms:
 
     Args:
         clock: says when it is time.
-        quiet: whether there is nothing else to do, so that a virtual clock may jump.
+        idle: whether there is nothing else to do, so that a virtual clock may jump.
         rang: called after whatever was due has been called.
     """
 
-    def __init__(self, clock: Clock, *, quiet: Callable[[], bool], rang: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, *, idle: Callable[[], bool], rang: Callable[[], None]) -> None:
         self._clock = clock
-        self._quiet = quiet
+        self._idle = idle
         self._rang = rang
         self._loop = asyncio.get_running_loop()
         self._due: list[Entry] = []
@@ -74,7 +74,7 @@ class Alarms:
         if not moments:
             return
         self._set_for = min(moments)
-        delay = self._clock.delay_until(self._set_for, idle=self._quiet())
+        delay = self._clock.delay_until(self._set_for, idle=self._idle())
         if delay is not None:
             self._handle = self._loop.call_later(delay, self._ring)
 

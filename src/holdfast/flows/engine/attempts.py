@@ -18,12 +18,13 @@ from typing import Any, Protocol
 from holdfast import codec
 from holdfast.clock import Clock
 from holdfast.errors import HoldfastError, InvalidInput, StoreError
-from holdfast.flows.definitions import Step, StepContext, step_context
-from holdfast.flows.engine.port import Record
+from holdfast.flows.definitions import Commit, Step, StepContext, step_context
+from holdfast.flows.engine.port import Record, Sealing
 from holdfast.flows.engine.run import Call, failure, new_tuple, outcome
 from holdfast.flows.model import StepStatus, describe, trace
 from holdfast.store import Transaction
 
+Written = tuple[Record, Sealing | None]
 _MAX_ERROR_BYTES = 1024 * 1024
 """A declared exception whose arguments take more as JSON arrives as ``StepFailed``."""
 
@@ -35,7 +36,7 @@ class Reporter(Protocol):
 
     def unrecordable(self, call: Call, error: HoldfastError) -> None: ...
 
-    async def transact(self, call: Call, work: Callable[[Transaction], Record]) -> None: ...
+    async def transact(self, call: Call, work: Callable[[Transaction], Written]) -> None: ...
 
     def may_start(self) -> bool: ...
 
@@ -83,6 +84,11 @@ class Attempts:
     def queued(self) -> bool:
         """Calls wait for their first stride; a flush follows when they had it."""
         return bool(self._queue)
+
+    def urge(self) -> None:
+        """Something besides what the queued calls bring is to leave, even if one of them suspends for long."""
+        if not self._relief:
+            self._call_relief()
 
     def abandon(self, call: Call) -> None:
         """Stop a call nobody waits for, as far as it can be stopped."""
@@ -159,7 +165,7 @@ class Attempts:
         assert step is not None
         if not step.asynchronous or step.timeout is not None or not self._reporter.may_start():
             return None
-        strides = Strides(self._context.copy(), new_tuple(StepContext, (call.run.id, call.run_id, 1)))
+        strides = Strides(self._context.copy(), new_tuple(StepContext, (call.run.id, call.run_id, 1, call)))
         strides.begin(step.fn, call.args, call.kwargs)
         return strides
 
@@ -176,8 +182,7 @@ class Attempts:
                 if step.transactional:
                     await self._reporter.transact(call, self._transaction(call, step, tries, began))
                 else:
-                    value = await (first or self._attempt(call, step, tries))
-                    self._succeed(call, value, tries, began)
+                    await self._conclude(call, step, await (first or self._attempt(call, step, tries)), tries, began)
                 return None
             except asyncio.CancelledError as error:
                 if call.abandoned:
@@ -205,7 +210,7 @@ class Attempts:
 
     async def _attempt(self, call: Call, step: Step[..., Any], tries: int) -> Any:
         """One try of a step that was not begun yet."""
-        about = StepContext(call.run.id, call.run_id, tries)
+        about = StepContext(call.run.id, call.run_id, tries, call)
         if step.timeout is None:
             return await self._invoke(call, step, about)
         try:
@@ -225,10 +230,23 @@ class Attempts:
             self._pool, lambda: strides.context.run(_carriable, step.fn, *call.args, **call.kwargs)
         )
 
-    def _transaction(self, call: Call, step: Step[..., Any], tries: int, began: int) -> Callable[[Transaction], Record]:
-        about = StepContext(call.run.id, call.run_id, tries)
+    async def _conclude(self, call: Call, step: Step[..., Any], value: Any, tries: int, began: int) -> None:
+        if step.committing:
+            await self._reporter.transact(call, self._sealed(call, value, tries, began))
+        else:
+            self._succeed(call, value, tries, began)
 
-        def work(tx: Transaction) -> Record:
+    def _sealed(self, call: Call, commit: Commit, tries: int, began: int) -> Callable[[Transaction], Written]:
+        record = self._succeeded(call, commit.value, tries, began)
+        self._decoded(call, record)
+        return lambda tx: (record, commit.write)
+
+    def _transaction(
+        self, call: Call, step: Step[..., Any], tries: int, began: int
+    ) -> Callable[[Transaction], Written]:
+        about = StepContext(call.run.id, call.run_id, tries, call)
+
+        def work(tx: Transaction) -> Written:
             strides = Strides(self._context.copy(), about)
             try:
                 value = strides.context.run(step.fn, tx, *call.args, **call.kwargs)
@@ -236,7 +254,7 @@ class Attempts:
                 raise _Raised(error) from error
             record = self._succeeded(call, value, tries, began)
             self._decoded(call, record)
-            return record
+            return record, None
 
         return work
 

@@ -9,7 +9,7 @@ from holdfast import codec
 from holdfast.errors import InvalidInput
 from holdfast.flows.engine.port import Ending
 from holdfast.flows.engine.run import FlowRun
-from holdfast.flows.errors import ForeignAwait, HaltingError
+from holdfast.flows.errors import ContinueAsNew, ForeignAwait, HaltingError
 from holdfast.flows.model import FlowStatus, describe, trace
 
 
@@ -21,21 +21,23 @@ def ending_of(run: FlowRun, at: int, max_bytes: int) -> Ending:
     """
     if run.main.cancelled():
         if run.cancelling:
-            return Ending(run.num, FlowStatus.CANCELLED, None, None, at)
+            return Ending(run.num, FlowStatus.CANCELLED, None, None, at, run.tied)
         error: BaseException | None = asyncio.CancelledError("the workflow cancelled itself")
     else:
         error = run.main.exception()
+    if isinstance(error, ContinueAsNew):
+        return Ending(run.num, FlowStatus.RUNNING, None, None, at, run.tied, error.encoded)
     if error is None:
         what = f"The result of {run.workflow.name}"
         result = codec.encode(run.main.result(), what=what, max_bytes=max_bytes)
         codec.decode(result, run.workflow.signature.result, what=what)
-        return Ending(run.num, FlowStatus.FINISHED, result, None, at)
+        return Ending(run.num, FlowStatus.FINISHED, result, None, at, run.tied)
     for each in _alone(error):
         if isinstance(each, HaltingError | InvalidInput):
             raise each
         if isinstance(each, RuntimeError) and "attached to a different loop" in str(each):
             raise ForeignAwait(f"The workflow awaited something of another event loop: {each}.") from each
-    return Ending(run.num, FlowStatus.FAILED, None, codec.encode(describe(error, trace(error))), at)
+    return Ending(run.num, FlowStatus.FAILED, None, codec.encode(describe(error, trace(error))), at, run.tied)
 
 
 def _alone(error: BaseException) -> Iterator[BaseException]:

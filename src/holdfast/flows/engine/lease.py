@@ -21,6 +21,7 @@ from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, Clock
 from holdfast.flows.errors import HaltingError
 from holdfast.flows.model import describe
+from holdfast.flows.settling import settle
 from holdfast.ids import new_id
 from holdfast.store import Store, Transaction, load_queries, prune_keys
 
@@ -265,7 +266,9 @@ def take_over(tx: Transaction) -> int:
     for num, crashes in freed:
         if crashes >= MAX_CRASHES:
             error = codec.encode(describe(Poisoned(f"{crashes} workers in a row died while running this flow.")))
-            tx.execute(_q["poison"], {"flow": num, "error": error, "now": now})
+            poisoned = tx.execute(_q["poison"], {"flow": num, "error": error, "now": now})
             event = {"flow": num, "id": str(new_id()), "kind": "poisoned", "payload": error, "at": now}
             tx.execute(_q["add_event"], event)
+            if poisoned:
+                settle(tx, [num])
     return len(freed)

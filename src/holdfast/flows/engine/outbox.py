@@ -55,6 +55,11 @@ class Outbox(Generic[T, R]):
             self._send(group)
 
     @property
+    def waiting(self) -> bool:
+        """Items wait for the next group."""
+        return bool(self._items)
+
+    @property
     def empty(self) -> bool:
         """Nothing waits and nothing is on its way."""
         return not self._items and not self._writing

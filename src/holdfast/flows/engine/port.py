@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+from holdfast.flows.requests import Start
 from holdfast.store import Transaction
 
+Sealing = Callable[[Transaction, int], None]
+NONE_BORN: Mapping[int, Start] = MappingProxyType({})
 HALTED = "halted"
 SUSPECT_CRASHES = 2
 """A flow that was on board of this many dying workers in a row runs alone among its like (FL-19)."""
@@ -115,9 +119,13 @@ class Claimed(NamedTuple):
         crashes: how many workers died on it in a row.
         tied: others depend on its end.
         state: what it has published, a JSON object.
+        depth: how many parents it has above it.
+        owner: whose it is.
+        queue: the queue in which it takes a slot.
         history: what was recorded, in order: all of it, or its beginning.
         rest: numbers of the records that follow, to be asked for (:meth:`EnginePort.history`).
         answers: its waits that are not recorded yet, answered or not.
+        progress: what its running steps had reported.
     """
 
     num: int
@@ -132,9 +140,13 @@ class Claimed(NamedTuple):
     crashes: int
     tied: bool
     state: str = "{}"
+    depth: int = 0
+    owner: str = ""
+    queue: str | None = None
     history: Sequence[Record] = ()
     rest: Sequence[int] = ()
     answers: Sequence[Answer] = ()
+    progress: Sequence[Progress] = ()
 
 
 class Ending(NamedTuple):
@@ -154,35 +166,96 @@ class Ending(NamedTuple):
     anew: str | None = None
 
 
+class Batch(NamedTuple):
+    """Completed calls of a group, and what is written together with their records.
+
+    Attributes:
+        births: by position in ``records``, the child flow whose start that record is; what became of it is filled in.
+        answered: numbers of the waits whose answers are recorded.
+        reported: flow and run id of steps whose progress is of no interest any more.
+    """
+
+    records: Sequence[Record]
+    births: Mapping[int, Start] = NONE_BORN
+    answered: Sequence[int] = ()
+    reported: Sequence[tuple[int, str]] = ()
+
+
+class Outlook(NamedTuple):
+    """What a worker could do, and when.
+
+    Attributes:
+        touched: something happened to flows that it holds.
+        due: micros at which the next flow can be leased, if any.
+        schedules: micros at which the next schedule is due.
+        chores: micros at which the next chore is due.
+    """
+
+    touched: bool
+    due: int | None
+    schedules: int | None
+    chores: int | None
+
+
 class EnginePort(Protocol):
     """All that the engine asks of the store. Every write proves that ``epoch`` is alive, inside its own
-    statement and under a lock on the worker's row (FL-11). What is written in groups returns a future rather than a
-    coroutine: the group is on its way when the call returns.
+    statement or transaction and under a lock on the worker's row (FL-11). What is written in groups returns a future
+    rather than a coroutine: the group is on its way when the call returns.
 
     Raises, in every method:
         LeaseLost: the epoch was fenced; nothing was written.
         StoreError: the database cannot do it now.
     """
 
+    async def outlook(self, epoch: int, workflow_types: Sequence[str]) -> Outlook:
+        """What there is to do; reads alone, by indexes."""
+        ...
+
     async def claim(self, epoch: int, workflow_types: Sequence[str], limit: int, *, suspect: bool) -> list[Claimed]:
-        """Lease up to ``limit`` flows that are due, with their histories, and at most one suspect (of at least
-        ``SUSPECT_CRASHES``) if ``suspect``."""
+        """Lease up to ``limit`` flows that are due, with (the beginnings of) their histories, and at most one suspect
+        (of at least ``SUSPECT_CRASHES``) if ``suspect``."""
         ...
 
-    async def next_due(self, workflow_types: Sequence[str]) -> int | None:
-        """When the next unleased flow is due, in micros."""
+    async def history(self, nums: Sequence[int]) -> list[Record]:
+        """The records of these numbers, or the first of them where all would be too large to be had at once."""
         ...
 
-    def append(self, epoch: int, records: Sequence[Record]) -> asyncio.Future[None]:
-        """Record completed calls, all or none (FL-10). Repeating it after a lost answer does no harm."""
+    async def attend(self, epoch: int) -> tuple[list[Attention], list[Answer]]:
+        """The flows of this worker that were touched, not touched any more, with where their waits are."""
+        ...
+
+    async def standing(self, flow: int) -> list[Answer]:
+        """Where the waits of a flow are."""
+        ...
+
+    def append(self, epoch: int, batch: Batch) -> asyncio.Future[Mapping[int, Record]]:
+        """Record completed calls, all or none (FL-10). Repeating it after a lost answer does no harm. Returns, by
+        position, the records that were filled in."""
+        ...
+
+    def wait(self, epoch: int, waits: Sequence[Wait]) -> asyncio.Future[list[Answer]]:
+        """Register waits; the answers of those that the inbox could answer at once come along (FL-12)."""
+        ...
+
+    def give_back(self, epoch: int, waits: Sequence[int], taken: Sequence[tuple[int, str]]) -> asyncio.Future[None]:
+        """Nobody waits any more: withdraw ``waits``, and free the events that these flows' run ids had ``taken``."""
         ...
 
     def finish(self, epoch: int, endings: Sequence[Ending]) -> asyncio.Future[Mapping[int, str]]:
-        """End flows; returns the status each of them has now: ``cancelled`` wins over what was asked (FL-13)."""
+        """End flows, or begin them anew; returns the status each of them has now: ``cancelled`` wins over what was
+        asked (FL-13)."""
         ...
 
     def park(self, epoch: int, due: Sequence[tuple[int, int | None]]) -> asyncio.Future[None]:
-        """Give flows back that wait for nothing before their due time (FL-17)."""
+        """Give flows back that wait for nothing before their due time, if any (FL-17)."""
+        ...
+
+    def publish(self, epoch: int, states: Sequence[tuple[int, str]]) -> asyncio.Future[None]:
+        """Write what flows publish about themselves: a JSON object each."""
+        ...
+
+    async def report(self, epoch: int, progress: Sequence[Progress]) -> None:
+        """Write what running steps report."""
         ...
 
     async def halt(self, epoch: int, flow: int, error: str) -> str:
@@ -190,11 +263,18 @@ class EnginePort(Protocol):
         cancelled instead (FL-13). Returns ``halted`` or ``cancelled``."""
         ...
 
-    async def cancelling(self, epoch: int) -> list[int]:
-        """Which of this worker's flows somebody wants to end."""
+    async def transact(
+        self, epoch: int, flow: int, run_id: str, work: Callable[[Transaction], tuple[Record, Sealing | None]]
+    ) -> Record:
+        """Run a transactional step: its effect and its record commit together (FL-10); what seals it is called with
+        the record's number. When an earlier attempt was committed after all, its record comes back and ``work`` is not
+        run."""
         ...
 
-    async def transact(self, epoch: int, flow: int, run_id: str, work: Callable[[Transaction], Record]) -> Record:
-        """Run a transactional step: its effect and its record commit together (FL-10). When an earlier attempt was
-        committed after all, its record comes back and ``work`` is not run."""
+    async def tick(self, epoch: int, workflow_types: Sequence[str]) -> int:
+        """Start what schedules say; returns how many flows."""
+        ...
+
+    async def chores(self, epoch: int) -> None:
+        """Do what one worker does for all, if it is due and nobody else does it."""
         ...

@@ -5,11 +5,12 @@ EXISTS (SELECT 1 FROM workers WHERE epoch = :epoch AND fenced_at IS NULL)
 fence AS MATERIALIZED (SELECT 1 FROM workers WHERE epoch = :epoch AND fenced_at IS NULL FOR SHARE)
 
 -- part: claimed
-num, id, workflow_type, args, attempt, seed, started_at, cancel_requested, revision, crashes, tied, state
+num, id, workflow_type, args, attempt, seed, started_at, cancel_requested, revision, crashes, tied, state, depth,
+owner_session_key, queue
 
 -- part: record
 flow bigint, run_id text, task text, status text, attempt int, digest bigint, result text, error text,
-created_at bigint, updated_at bigint
+created_at bigint, updated_at bigint, blob text
 
 -- part: requested
 key text, workflow_type text, owner_session_key text, goal text, created_at bigint, seed bigint, args text,
@@ -18,15 +19,16 @@ parent bigint, parent_close text, depth int
 
 -- part: born
 INSERT INTO flows (id, key, workflow_type, owner_session_key, goal, state, status, attempt, revision, created_at,
-    updated_at, seed, args, args_digest, epoch, started_at, due_at, queue, queue_key, priority, dedupe, tags, parent,
-    parent_close, depth, tied)
+    updated_at, seed, args, args_digest, epoch, started_at, due_at, queue, queue_key, priority, turn, dedupe, tags,
+    parent, parent_close, depth, tied)
 SELECT id, key, workflow_type, owner_session_key, goal, '{}',
     CASE WHEN adopted AND fence.epoch IS NOT NULL THEN 'running' ELSE 'created' END, 1,
     CASE WHEN adopted AND fence.epoch IS NOT NULL THEN 1 ELSE 0 END, created_at, created_at, seed, args, args_digest,
     CASE WHEN adopted THEN fence.epoch END,
     CASE WHEN adopted AND fence.epoch IS NOT NULL THEN created_at END,
     CASE WHEN adopted AND fence.epoch IS NOT NULL THEN NULL ELSE due_at END,
-    queue, queue_key, priority, dedupe, tags, parent, parent_close, depth, parent IS NOT NULL
+    queue, queue_key, priority, CASE WHEN queue IS NOT NULL AND due_at <= created_at THEN 2 END, dedupe, tags,
+    parent, parent_close, depth, parent IS NOT NULL
 FROM r LEFT JOIN fence ON TRUE WHERE TRUE
 ON CONFLICT DO NOTHING
 RETURNING id, num, epoch, seed
@@ -56,6 +58,15 @@ UPDATE flows SET
 -- part: orphans
 SELECT f.num FROM workers w JOIN flows f ON f.epoch = w.epoch WHERE w.fenced_at IS NOT NULL AND w.released_at IS NULL
 
+-- part: parked_until
+CASE WHEN paused THEN NULL
+    WHEN cancel_requested OR touched
+        OR EXISTS (SELECT 1 FROM waits w WHERE w.flow = flows.num AND w.answered_at IS NOT NULL) THEN :now
+    ELSE r.due_at END
+
+-- part: told
+s.flow, s.run_id, s.task, s.status, s.attempt, s.digest, s.result, s.error, s.created_at, s.updated_at, s.blob
+
 -- name: is_alive
 SELECT 1 FROM workers WHERE epoch = :epoch AND fenced_at IS NULL
 
@@ -64,15 +75,17 @@ SELECT 1 FROM workers WHERE epoch = :epoch AND fenced_at IS NULL FOR SHARE
 
 -- name: append
 WITH r AS (@rows({record}))
-INSERT INTO steps (flow, run_id, runtime, task, status, attempt, digest, result, error, epoch, created_at, updated_at)
-SELECT flow, run_id, 'managed', task, status, attempt, digest, result, error, :epoch, created_at, updated_at
+INSERT INTO steps (flow, run_id, runtime, task, status, attempt, digest, result, error, epoch, created_at, updated_at,
+    blob)
+SELECT flow, run_id, 'managed', task, status, attempt, digest, result, error, :epoch, created_at, updated_at, blob
 FROM r WHERE {alive}
 ON CONFLICT DO NOTHING
 
 -- name: append [postgres]
 WITH r AS (@rows({record})), {fence}
-INSERT INTO steps (flow, run_id, runtime, task, status, attempt, digest, result, error, epoch, created_at, updated_at)
-SELECT flow, run_id, 'managed', task, status, attempt, digest, result, error, :epoch, created_at, updated_at
+INSERT INTO steps (flow, run_id, runtime, task, status, attempt, digest, result, error, epoch, created_at, updated_at,
+    blob)
+SELECT flow, run_id, 'managed', task, status, attempt, digest, result, error, :epoch, created_at, updated_at, blob
 FROM r WHERE EXISTS (SELECT 1 FROM fence)
 ON CONFLICT DO NOTHING
 
@@ -105,13 +118,15 @@ SELECT num, status FROM flows WHERE num IN (SELECT flow FROM r) AND status IN ('
 -- name: park
 WITH r AS (@rows(flow bigint, due_at bigint))
 UPDATE flows SET status = 'waiting', epoch = NULL, updated_at = :now, revision = flows.revision + 1,
-    due_at = CASE WHEN paused THEN NULL WHEN cancel_requested THEN :now ELSE r.due_at END
+    turn = NULL,
+    due_at = {parked_until}
 FROM r WHERE flows.num = r.flow AND flows.epoch = :epoch AND {alive}
 
 -- name: park [postgres]
 WITH r AS (@rows(flow bigint, due_at bigint)), {fence}
 UPDATE flows SET status = 'waiting', epoch = NULL, updated_at = :now, revision = flows.revision + 1,
-    due_at = CASE WHEN paused THEN NULL WHEN cancel_requested THEN :now ELSE r.due_at END
+    turn = NULL,
+    due_at = {parked_until}
 FROM r WHERE flows.num = r.flow AND flows.epoch = :epoch AND EXISTS (SELECT 1 FROM fence)
 
 -- name: halt
@@ -123,7 +138,7 @@ WHERE num = :flow AND epoch = :epoch AND {alive}
 RETURNING status
 
 -- name: claim
-UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, touched = FALSE, started_at = coalesce(started_at, :now),
+UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, turn = NULL, touched = FALSE, started_at = coalesce(started_at, :now),
     updated_at = :now, revision = revision + 1
 WHERE num IN (
     SELECT num FROM flows
@@ -134,7 +149,7 @@ RETURNING {claimed}
 
 -- name: claim [postgres]
 WITH {fence}
-UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, touched = FALSE, started_at = coalesce(started_at, :now),
+UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, turn = NULL, touched = FALSE, started_at = coalesce(started_at, :now),
     updated_at = :now, revision = revision + 1
 WHERE num IN (
     SELECT num FROM flows
@@ -148,15 +163,88 @@ SELECT min(due_at) FROM flows WHERE workflow_type = :workflow_type AND due_at IS
 
 -- name: histories
 WITH r AS (@rows(flow bigint))
-SELECT s.flow, s.run_id, s.task, s.status, s.attempt, s.digest, s.result, s.error, s.created_at, s.updated_at
-FROM r JOIN steps s ON s.flow = r.flow WHERE s.runtime = 'managed' ORDER BY s.flow, s.num
+SELECT {told} FROM r JOIN steps s ON s.flow = r.flow
+WHERE s.runtime = 'managed' AND s.superseded_by IS NULL ORDER BY s.flow, s.num LIMIT :limit
+
+-- name: record_numbers
+SELECT num FROM steps WHERE flow = :flow AND runtime = 'managed' AND superseded_by IS NULL ORDER BY num
+
+-- name: records
+WITH r AS (@rows(num bigint))
+SELECT {told} FROM r JOIN steps s ON s.num = r.num ORDER BY s.num
+
+-- name: blob_sizes
+WITH r AS (@rows(digest text))
+SELECT b.digest, b.size FROM r JOIN blobs b ON b.digest = r.digest
+
+-- name: progress
+WITH r AS (@rows(flow bigint))
+SELECT p.flow, p.run_id, p.done, p.total, p.note, p.at FROM r JOIN step_progress p ON p.flow = r.flow
+
+-- name: report
+WITH r AS (@rows(flow bigint, run_id text, done double precision, total double precision, note text, at bigint))
+INSERT INTO step_progress (flow, run_id, done, total, note, at)
+SELECT flow, run_id, done, total, note, at FROM r WHERE TRUE
+ON CONFLICT (flow, run_id) DO UPDATE SET done = excluded.done, total = excluded.total, note = excluded.note,
+    at = excluded.at
+
+-- name: forget_progress
+WITH r AS (@rows(flow bigint, run_id text))
+DELETE FROM step_progress WHERE (flow, run_id) IN (SELECT flow, run_id FROM r)
 
 -- name: recorded
-SELECT flow, run_id, task, status, attempt, digest, result, error, created_at, updated_at FROM steps
-WHERE flow = :flow AND run_id = :run_id
+SELECT {told} FROM steps s WHERE s.flow = :flow AND s.run_id = :run_id
 
--- name: cancelling
-SELECT num FROM flows WHERE epoch = :epoch AND cancel_requested
+-- name: step_number
+SELECT num FROM steps WHERE flow = :flow AND run_id = :run_id
+
+-- name: is_touched
+SELECT 1 FROM flows WHERE epoch = :epoch AND touched LIMIT 1
+
+-- name: attend
+UPDATE flows SET touched = FALSE WHERE epoch = :epoch AND touched
+RETURNING num, cancel_requested, paused
+
+-- name: publish
+WITH r AS (@rows(flow bigint, state text))
+UPDATE flows SET state = r.state, revision = flows.revision + 1
+FROM r WHERE flows.num = r.flow AND flows.epoch = :epoch AND {alive}
+
+-- name: publish [postgres]
+WITH r AS (@rows(flow bigint, state text)), {fence}
+UPDATE flows SET state = r.state, revision = flows.revision + 1
+FROM r WHERE flows.num = r.flow AND flows.epoch = :epoch AND EXISTS (SELECT 1 FROM fence)
+
+-- name: tie
+WITH r AS (@rows(flow bigint))
+UPDATE flows SET tied = TRUE WHERE num IN (SELECT flow FROM r) AND NOT tied
+
+-- name: is_ancestor
+WITH RECURSIVE above(num) AS (
+    SELECT CAST(:flow AS bigint)
+    UNION
+    SELECT f.parent FROM above JOIN flows f ON f.num = above.num WHERE f.parent IS NOT NULL
+)
+SELECT 1 FROM above JOIN flows f ON f.num = above.num
+WHERE f.id = :id OR (f.key = :key AND f.workflow_type = :workflow_type)
+
+-- name: begin_anew
+UPDATE flows SET args = :args, attempt = attempt + 1, seed = :seed, started_at = :now, epoch = NULL, touched = FALSE,
+    status = 'running', due_at = CASE WHEN paused THEN NULL ELSE CAST(:now AS bigint) END, turn = NULL, updated_at = :now,
+    crashes = 0, revision = revision + 1
+WHERE num = :flow AND epoch = :epoch AND NOT cancel_requested AND {alive}
+
+-- name: forget_steps
+DELETE FROM steps WHERE flow = :flow
+
+-- name: forget_taken
+DELETE FROM inbox WHERE flow = :flow
+
+-- name: forget_all_progress
+DELETE FROM step_progress WHERE flow = :flow
+
+-- name: blobs_of
+SELECT DISTINCT blob FROM steps WHERE flow = :flow AND blob IS NOT NULL
 
 -- name: add_event
 INSERT INTO flow_events (flow, id, kind, payload, at) VALUES (:flow, :id, :kind, :payload, :at)
@@ -218,7 +306,7 @@ WHERE fenced_at IS NOT NULL AND released_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM flows WHERE flows.epoch = workers.epoch)
 
 -- name: poison
-UPDATE flows SET status = 'failed', error = :error, due_at = NULL, finished_at = :now, updated_at = :now,
+UPDATE flows SET status = 'failed', error = :error, due_at = NULL, turn = NULL, finished_at = :now, updated_at = :now,
     revision = revision + 1
 WHERE num = :flow AND epoch IS NULL AND status IN ('created', 'running', 'waiting')
 

@@ -10,18 +10,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
 from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, to_datetime
-from holdfast.flows.definitions import CANCEL, MAX_SECONDS, SLEEP, Step, Workflow
+from holdfast.flows.definitions import CANCEL, MAX_SECONDS, PATCH, SLEEP, Step, StepProgress, Workflow
 from holdfast.flows.engine.alarms import Entry
 from holdfast.flows.engine.loop import FlowLoop, FlowTask, Handle, new_loop
-from holdfast.flows.engine.port import SUSPECT_CRASHES, Claimed, Record
+from holdfast.flows.engine.port import SUSPECT_CRASHES, Answer, Claimed, Record, Wait
 from holdfast.flows.errors import HaltingError, InvalidTimeout, NonDeterminism, StepFailed
 from holdfast.flows.model import StepStatus
+from holdfast.flows.patches import merge_patch
+from holdfast.flows.requests import Start
 
 log = logging.getLogger("holdfast.flows")
 
@@ -43,16 +45,22 @@ class Call:
     Attributes:
         key: name and occurrence, its identity in the history.
         digest: of its arguments.
-        step, args, kwargs: what to run; ``step`` is ``None`` for a timer.
+        step, args, kwargs: what to run; ``step`` is ``None`` for anything else.
         due: when a timer fires, micros.
+        wait: what to wait for, of a wait.
+        birth: what to start, of a child's start.
+        reads: makes of its record what the workflow sees; steps and timers know by themselves.
         future: what the workflow awaits; for a timer the handle stands in.
         recorded: its record is on the way to the store.
+        answered: the number of its wait, once that was registered.
+        held: not launched, since its flow is about to pause.
+        progress, reported: what its step has reported.
         task: the worker's task that runs it.
     """
 
     __slots__ = (
-        "alarm", "args", "digest", "due", "future", "handle", "key", "kwargs", "name", "recorded", "run", "run_id",
-        "step", "task",
+        "alarm", "answered", "args", "birth", "digest", "due", "future", "handle", "held", "key", "kwargs", "name",
+        "progress", "reads", "recorded", "reported", "run", "run_id", "step", "task", "wait",
     )  # fmt: skip
 
     def __init__(self, run: FlowRun, name: str, digest: int) -> None:
@@ -70,6 +78,18 @@ class Call:
         self.task: asyncio.Task[Any] | None = None
         self.recorded = False
         self.alarm: Entry | None = None
+        self.wait: Wait | None = None
+        self.birth: Start | None = None
+        self.reads: Callable[[Record], Any] | None = None
+        self.answered: int | None = None
+        self.held = False
+        self.progress: StepProgress | None = None
+        self.reported = False
+
+    def beat(self, progress: StepProgress) -> None:
+        """What its step reports; from any thread."""
+        self.progress = progress
+        self.run.report(self)
 
     @property
     def abandoned(self) -> bool:
@@ -95,11 +115,19 @@ class Launcher(Protocol):
     max_bytes: int
 
     def launch(self, call: Call) -> None:
-        """Run a step, or wait for a timer."""
+        """Run a step, wait for a timer, register a wait, start a child."""
         ...
 
     def abandon(self, call: Call) -> None:
         """Nobody waits for this call any more."""
+        ...
+
+    def publish(self, run: FlowRun) -> None:
+        """The flow's state has changed."""
+        ...
+
+    def report(self, call: Call) -> None:
+        """A step has reported progress; from any thread."""
         ...
 
 
@@ -120,21 +148,36 @@ class FlowRun:
         self.attempt = claimed.attempt
         self.suspect = claimed.crashes >= SUSPECT_CRASHES
         self.workflow = workflow
+        self.owner = claimed.owner
+        self.depth = claimed.depth
+        self.tied = claimed.tied
+        self.queued = claimed.queue is not None
+        self.max_bytes = launcher.max_bytes
         self.calls: dict[str, Call] = {}
         self.micros = claimed.started_at
         self.cancelling = False
-        self._args = claimed.args
-        self._history = claimed.history
+        self.cancel_wanted = claimed.cancel_requested
+        self.pausing = False
+        self.publishing = False
+        self.live = False
+        self.evicted = False
+        self.steps_out = 0
+        self.unwritten = 0
+        self.registering = 0
+        self.stirred = 0
+        self.transacting = False
+        self.deferred: list[Any] = []
+        self.gates: list[Callable[[], object]] = []
+        self.unclaimed: list[str] = []
+        self.state: dict[str, Any] = {}
+        self.published = claimed.state
+        self._claimed: Claimed | None = claimed
+        self._replayed = 0
+        self._next: Record | None = None
         self._seed = claimed.seed
         self._random: random.Random | None = None
         self._occurrences: dict[str, int] = {}
         self._launcher = launcher
-        self._live = False
-        self.evicted = False
-        self.steps_out = 0
-        self.unwritten = 0
-        self.transacting = False
-        self.deferred: list[Any] = []
         self._written: list[asyncio.Future[None]] = []
         self._evicted_calls = 0
         self._loop: FlowLoop = new_loop(self)
@@ -143,22 +186,56 @@ class FlowRun:
     # -- driving it -----------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Run to where the history ends, then launch what is outstanding.
+        """Run to where the beginning of its history ends.
 
         Raises:
             HaltingError: it cannot go on with this code.
         """
-        args, kwargs = self.workflow.signature.decode(self._args)
+        claimed = self._claimed
+        assert claimed is not None
+        args, kwargs = self.workflow.signature.decode(claimed.args)
         self.main = self._loop.create_task(self.workflow.fn(*args, **kwargs))
-        self._loop.settle()
-        for position, record in enumerate(self._history, 1):
-            self._replay(record, position)
-        self._history = ()
-        self._live = True
+        self.replay(claimed.history)
+
+    def replay(self, records: Iterable[Record]) -> None:
+        """Hand over records that follow in its history.
+
+        Raises:
+            HaltingError: it cannot go on with this code.
+        """
+        for record in records:
+            if record.task == PATCH:  # whatever the record before it sets in motion sees the patched state
+                self.state = merge_patch(self.state, codec.decode(record.result or "{}"))
+            else:
+                self._advance()
+                self._next = record
+            self._replayed += 1
+
+    def go_live(self, registered: Mapping[str, Answer]) -> None:
+        """Its history has ended: launch what is outstanding.
+
+        Args:
+            registered: its waits that were registered before, by run id.
+
+        Raises:
+            HaltingError: it cannot go on with this code.
+        """
+        claimed, self._claimed = self._claimed, None
+        assert claimed is not None
+        self._advance()
+        self.live = True
         self.calls = {key: call for key, call in self.calls.items() if not call.abandoned}
         self.steps_out = sum(call.step is not None for call in self.calls.values())
+        for told in claimed.progress:
+            call = self.calls.get(_key(told.run_id))
+            if call is not None:
+                call.progress, call.reported = StepProgress(told.done, told.total, told.note), True
         for call in list(self.calls.values()):
+            if call.wait is not None and call.run_id in registered:
+                call.answered = registered[call.run_id].wait
             self._launcher.launch(call)
+        if codec.encode(self.state) != self.published:
+            self._launcher.publish(self)
 
     def deliver(self, call: Call, record: Record, value: Any) -> None:
         """Hand over one recorded outcome, and run to rest.
@@ -170,15 +247,18 @@ class FlowRun:
             self.steps_out -= 1
         if record.updated_at > self.micros:
             self.micros = record.updated_at
+        self.stirred += 1
         future = call.future
         if future is None:
             if call.handle is not None and not call.handle.dropped:
                 self._loop.push(call.handle)
         elif not future.done():
-            if record.status == StepStatus.SUCCEEDED:
-                future.set_result(value)
-            else:
+            if isinstance(value, Exception):
                 future.set_exception(value)
+            else:
+                future.set_result(value)
+        elif call.wait is not None:
+            self.unclaimed.append(call.run_id)  # a time-out was recorded first: the event is nobody's
         self._loop.settle()
 
     def cancel(self, record: Record) -> None:
@@ -206,11 +286,27 @@ class FlowRun:
         taken, self.deferred = self.deferred, []
         return taken
 
-    def parkable_until(self) -> int | None:
-        """When it only waits for timers: micros of the first. ``None`` when something runs for it."""
-        if self.steps_out or self.unwritten or not self.calls:
+    @property
+    def resting(self) -> bool:
+        """It only waits for time, or for what comes from outside."""
+        return not self.steps_out and not self.unwritten and bool(self.calls)
+
+    @property
+    def due(self) -> int | None:
+        """Micros of its first timer, if it has one."""
+        return min((call.due for call in self.calls.values() if call.handle is not None), default=None)
+
+    @property
+    def at_work(self) -> bool:
+        """A step of it runs, or something is on its way to the store."""
+        return bool(self.unwritten) or any(call.step and not call.held for call in self.calls.values())
+
+    def awaiting(self, run_id: str) -> Call | None:
+        """Its registered wait of that run id, if the workflow still waits and has no answer yet."""
+        call = self.calls.get(_key(run_id))
+        if call is None or call.wait is None or call.answered is None or call.recorded or call.abandoned:
             return None
-        return min(call.due for call in self.calls.values())
+        return call
 
     def evict(self) -> None:
         """Leave memory: unwind the workflow's coroutines, recording nothing."""
@@ -235,8 +331,16 @@ class FlowRun:
         log.error("flow %s (%s) swallows its eviction and stays in memory", self.id, self.workflow.name)
         _unending.append(self)
 
+    def _advance(self) -> None:
+        """Hand over the record whose turn it is; the first turn is the workflow's own."""
+        record, self._next = self._next, None
+        if record is None:
+            self._loop.settle()
+        else:
+            self._replay(record, self._replayed)
+
     def _replay(self, record: Record, position: int) -> None:
-        key = record.run_id.rpartition("@")[0]
+        key = _key(record.run_id)
         if record.task == CANCEL:
             self.cancelling = True
             return self.cancel(record)
@@ -264,15 +368,33 @@ class FlowRun:
         call.kwargs = (
             dict(zip(kwargs, step.signature.isolate(tuple(kwargs.values())), strict=True)) if kwargs else kwargs
         )
-        future = call.future = asyncio.Future(loop=self._loop)
-        self.calls[call.key] = call
+        call.future = asyncio.Future(loop=self._loop)
         self.steps_out += 1
-        if self._live:
+        return await self._outcome(call)
+
+    async def ask(self, name: str, digest: int, prepare: Callable[[Call], None]) -> Any:
+        """A durable call that is no step; issued when it is first awaited.
+
+        Args:
+            prepare: says what it is.
+        """
+        if self.evicted:
+            return await self._evicted_call()
+        call = Call(self, name, digest)
+        prepare(call)
+        self.tied = True  # whatever it leaves behind goes with its end
+        call.future = asyncio.Future(loop=self._loop)
+        return await self._outcome(call)
+
+    async def _outcome(self, call: Call) -> Any:
+        self.calls[call.key] = call
+        if self.live:
             self._launcher.launch(call)
+        assert call.future is not None
         try:
-            return await future
+            return await call.future
         except asyncio.CancelledError:
-            if self._live:
+            if self.live:
                 self._abandon(call)
             raise
 
@@ -287,12 +409,12 @@ class FlowRun:
         call.handle = handle
         handle.forget = lambda: self._abandon(call)
         self.calls[call.key] = call
-        if self._live:
+        if self.live:
             self._launcher.launch(call)
 
     def _abandon(self, call: Call) -> None:
         """A live call nobody waits for is forgotten, unless its record is on the way already."""
-        if self._live and not call.recorded and self.calls.pop(call.key, None) is not None:
+        if self.live and not call.recorded and self.calls.pop(call.key, None) is not None:
             self.steps_out -= call.step is not None
             self._launcher.abandon(call)
 
@@ -301,6 +423,27 @@ class FlowRun:
         if self._evicted_calls > _MAX_EVICTED_CALLS:
             await asyncio.Future(loop=self._loop)
         raise Evicted
+
+    def patch_state(self, patch: Any) -> None:
+        """Change what it publishes (FL-15).
+
+        Raises:
+            InvalidPatch, NotSerialisable, PayloadTooLarge: it cannot be; nothing has changed.
+        """
+        if self.evicted:
+            return
+        merged = merge_patch(self.state, patch)
+        self.state = codec.decode(codec.encode(merged, what="The flow's state", max_bytes=self.max_bytes))
+        if self.live:
+            self._launcher.publish(self)
+
+    def gate(self, act: Callable[[], object]) -> None:
+        """Have ``act`` run before this flow goes live."""
+        if not self.live and not self.evicted:
+            self.gates.append(act)
+
+    def report(self, call: Call) -> None:
+        self._launcher.report(call)
 
     def occur(self, name: str) -> int:
         count = self._occurrences[name] = self._occurrences.get(name, 0) + 1
@@ -324,7 +467,7 @@ class FlowRun:
 def outcome(call: Call, record: Record) -> Any:
     """What the caller of a step sees for ``record``: the decoded value, or an exception (FL-10)."""
     if call.step is None:
-        return None
+        return call.reads(record) if call.reads is not None else None
     if record.status == StepStatus.SUCCEEDED:
         return codec.decode(record.result or "null", call.step.signature.result, what=call.step.outcome)
     return failure(call.step, codec.decode(record.error or "{}"))
@@ -338,6 +481,13 @@ def failure(step: Step[..., Any], error: dict[str, Any]) -> Exception:
     return StepFailed(f"The step {step.name}", error.get("kind", ""), error.get("detail", ""), error.get("trace", ""))
 
 
+def _key(run_id: str) -> str:
+    """What identifies a call in every attempt: name and occurrence."""
+    return run_id.rpartition("@")[0]
+
+
 def cancel_record(run: FlowRun, at: int) -> Record:
     """A request to cancel, at its place in the history."""
-    return Record(run.num, f"{CANCEL}#1@{run.attempt}", CANCEL, StepStatus.SUCCEEDED, 1, 0, None, None, at, at)
+    return Record(
+        run.num, f"{CANCEL}#{run.attempt}@{run.attempt}", CANCEL, StepStatus.SUCCEEDED, 1, 0, None, None, at, at
+    )

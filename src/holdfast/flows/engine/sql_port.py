@@ -3,163 +3,211 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+import secrets
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
-from operator import itemgetter
 from typing import TypeVar
 
+from holdfast import codec
 from holdfast.errors import StoreError
-from holdfast.flows.engine.port import HALTED, SUSPECT_CRASHES, Claimed, Ending, Record
-from holdfast.flows.errors import DuplicateStep, LeaseLost
+from holdfast.flows import chores
+from holdfast.flows.engine import claims
+from holdfast.flows.engine.appends import append, append_batch, blob_holder, check_alive, is_single
+from holdfast.flows.engine.port import (
+    HALTED,
+    Answer,
+    Attention,
+    Batch,
+    Claimed,
+    Ending,
+    Outlook,
+    Progress,
+    Record,
+    Sealing,
+    Wait,
+)
+from holdfast.flows.inbox import sql as inbox
+from holdfast.flows.model import FlowStatus
+from holdfast.flows.schedules.ticking import tick
+from holdfast.flows.settling import settle
 from holdfast.ids import new_id
 from holdfast.store import Store, Transaction, Unit, load_queries
+from holdfast.store.blobs import release_blob
 from holdfast.store.units import settle_future
 
 R = TypeVar("R")
 _q = load_queries("holdfast.flows.engine")
-_MANY_CRASHES = 1 << 30
 
 
 class SqlEnginePort:
-    """:class:`~holdfast.flows.engine.port.EnginePort` over a :class:`~holdfast.store.Store`."""
+    """:class:`~holdfast.flows.engine.port.EnginePort` over a :class:`~holdfast.store.Store`.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: where to.
+        retention: seconds for which flows are kept once they have ended, where their workflow does not say; ``None``:
+            for good.
+    """
+
+    def __init__(self, store: Store, retention: float | None = None) -> None:
         self._store = store
+        self._retention = retention
+
+    async def outlook(self, epoch: int, workflow_types: Sequence[str]) -> Outlook:
+        return await self._store.aread(lambda tx: claims.outlook(tx, epoch, workflow_types))
 
     async def claim(self, epoch: int, workflow_types: Sequence[str], limit: int, *, suspect: bool) -> list[Claimed]:
-        def work(tx: Transaction) -> list[Claimed]:
-            claimed = _claim(tx, epoch, workflow_types, limit, 0, SUSPECT_CRASHES - 1)
-            if suspect:
-                claimed += _claim(tx, epoch, workflow_types, 1, SUSPECT_CRASHES, _MANY_CRASHES)
-            if not claimed:
-                _check_alive(tx, epoch)
-            return _with_histories(tx, claimed)
+        return await self._store.arun(lambda tx: claims.claim(tx, epoch, workflow_types, limit, suspect=suspect))
+
+    async def history(self, nums: Sequence[int]) -> list[Record]:
+        return await self._store.aread(lambda tx: claims.records(tx, nums))
+
+    async def attend(self, epoch: int) -> tuple[list[Attention], list[Answer]]:
+        def work(tx: Transaction) -> tuple[list[Attention], list[Answer]]:
+            check_alive(tx, epoch)
+            touched = [Attention(num, bool(cancel), bool(paused)) for num, cancel, paused in self._touched(tx, epoch)]
+            return touched, inbox.standing(tx, [flow.flow for flow in touched]) if touched else []
 
         return await self._store.arun(work)
 
-    async def next_due(self, workflow_types: Sequence[str]) -> int | None:
-        def work(tx: Transaction) -> int | None:
-            found = [tx.fetch_one(_q["next_due"], {"workflow_type": name}) for name in workflow_types]
-            return min((row[0] for row in found if row and row[0] is not None), default=None)
+    def _touched(self, tx: Transaction, epoch: int) -> list[tuple[int, bool, bool]]:
+        return [(row[0], row[1], row[2]) for row in tx.fetch(_q["attend"], {"epoch": epoch})]
 
-        return await self._store.aread(work)
+    async def standing(self, flow: int) -> list[Answer]:
+        return await self._store.aread(lambda tx: inbox.standing(tx, [flow]))
 
-    def append(self, epoch: int, records: Sequence[Record]) -> asyncio.Future[None]:
-        return self._statement(lambda tx: append(tx, epoch, records))
+    def append(self, epoch: int, batch: Batch) -> asyncio.Future[Mapping[int, Record]]:
+        return self._unit(lambda tx: append_batch(tx, epoch, batch), repeatable=True, single=is_single(batch))
+
+    def wait(self, epoch: int, waits: Sequence[Wait]) -> asyncio.Future[list[Answer]]:
+        def work(tx: Transaction) -> list[Answer]:
+            check_alive(tx, epoch)
+            return inbox.register(tx, waits)
+
+        return self._unit(work, repeatable=True)
+
+    def give_back(self, epoch: int, waits: Sequence[int], taken: Sequence[tuple[int, str]]) -> asyncio.Future[None]:
+        def work(tx: Transaction) -> None:
+            check_alive(tx, epoch)
+            if waits:
+                inbox.withdraw(tx, waits)
+            if taken:
+                inbox.give_back(tx, taken)
+
+        return self._unit(work, repeatable=True)
 
     def finish(self, epoch: int, endings: Sequence[Ending]) -> asyncio.Future[Mapping[int, str]]:
-        def work(tx: Transaction) -> Mapping[int, str]:
-            ended: dict[int, str] = dict(tx.fetch(_q["finish"], {"epoch": epoch}, rows=[ending[:5] for ending in endings]))
-            if len(ended) < len(endings):
-                _check_alive(tx, epoch)
-                ended |= dict(tx.fetch(_q["ended"], rows=[(ending.flow,) for ending in endings]))
-            return ended
-
-        return self._statement(work)
+        single = not any(ending.tied or ending.anew for ending in endings)
+        return self._unit(lambda tx: _finish(tx, epoch, endings), repeatable=True, single=single)
 
     def park(self, epoch: int, due: Sequence[tuple[int, int | None]]) -> asyncio.Future[None]:
         def work(tx: Transaction) -> None:
             if tx.execute(_q["park"], {"epoch": epoch, "now": tx.clock.micros()}, rows=due) < len(due):
-                _check_alive(tx, epoch)
+                check_alive(tx, epoch)
 
         return self._unit(work, repeatable=False)
+
+    def publish(self, epoch: int, states: Sequence[tuple[int, str]]) -> asyncio.Future[None]:
+        def work(tx: Transaction) -> None:
+            if tx.execute(_q["publish"], {"epoch": epoch}, rows=states) < len(states):
+                check_alive(tx, epoch)
+
+        return self._unit(work, repeatable=True)
+
+    async def report(self, epoch: int, progress: Sequence[Progress]) -> None:
+        def work(tx: Transaction) -> None:
+            check_alive(tx, epoch)
+            tx.execute(_q["report"], rows=progress)
+
+        await self._store.arun(work, idempotent=True)
 
     async def halt(self, epoch: int, flow: int, error: str) -> str:
         def work(tx: Transaction) -> str:
             now = tx.clock.micros()
             written = tx.fetch(_q["halt"], {"flow": flow, "epoch": epoch, "error": error, "now": now})
             if not written:
-                _check_alive(tx, epoch)
+                check_alive(tx, epoch)
                 return HALTED
             event = {"flow": flow, "id": str(new_id()), "kind": HALTED, "payload": error, "at": now}
             tx.execute(_q["add_event"], event)
-            return "cancelled" if written[0][0] == "cancelled" else HALTED
+            if written[0][0] != FlowStatus.CANCELLED:
+                return HALTED
+            settle(tx, [flow])
+            return FlowStatus.CANCELLED
 
         return await self._store.arun(work)
 
-    async def cancelling(self, epoch: int) -> list[int]:
-        return await self._store.aread(lambda tx: [row[0] for row in tx.fetch(_q["cancelling"], {"epoch": epoch})])
-
-    async def transact(self, epoch: int, flow: int, run_id: str, work: Callable[[Transaction], Record]) -> Record:
+    async def transact(
+        self, epoch: int, flow: int, run_id: str, work: Callable[[Transaction], tuple[Record, Sealing | None]]
+    ) -> Record:
         def unit(tx: Transaction) -> Record:
-            _check_alive(tx, epoch)
-            row = tx.fetch_one(_q["recorded"], {"flow": flow, "run_id": run_id})
-            if row is not None:
-                return Record(*row)
-            record = work(tx)
+            check_alive(tx, epoch)
+            recorded = tx.fetch(_q["recorded"], {"flow": flow, "run_id": run_id})
+            if recorded:
+                return claims.Bodies(tx).fill(recorded)[0]
+            record, seal = work(tx)
             append(tx, epoch, [record])
+            if seal is not None:
+                ((num,),) = tx.fetch(_q["step_number"], {"flow": flow, "run_id": run_id})
+                seal(tx, num)
             return record
 
         return await self._store.arun(unit)
 
-    def _statement(self, work: Callable[[Transaction], R]) -> asyncio.Future[R]:
-        """One statement that may commit by itself: a worker frozen at any instant holds nothing up."""
-        return self._unit(work, repeatable=True)
+    async def tick(self, epoch: int, workflow_types: Sequence[str]) -> int:
+        def work(tx: Transaction) -> int:
+            check_alive(tx, epoch)
+            return tick(tx, workflow_types)
 
-    def _unit(self, work: Callable[[Transaction], R], *, repeatable: bool) -> asyncio.Future[R]:
-        """Submit a unit; doing it twice harms only one that is not ``repeatable``, which then carries a key."""
+        return await self._store.arun(work)
+
+    async def chores(self, epoch: int) -> None:
+        await asyncio.to_thread(chores.daily, self._store, epoch, self._retention)
+
+    def _unit(self, work: Callable[[Transaction], R], *, repeatable: bool, single: bool = False) -> asyncio.Future[R]:
+        """Submit a unit.
+
+        Args:
+            repeatable: doing it twice does no harm; any other unit carries a key.
+            single: it is one statement, which may commit by itself: a worker frozen at any instant holds nothing up.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
         try:
-            self._store.submit(
-                Unit(work, settle_future(future), loop=loop, idempotent=repeatable, statement=repeatable)
-            )
+            self._store.submit(Unit(work, settle_future(future), loop=loop, idempotent=repeatable, statement=single))
         except StoreError as error:
             future.set_exception(error)
         return future
 
 
-def append(tx: Transaction, epoch: int, records: Sequence[Record]) -> None:
-    """Write ``records`` in one fenced statement.
-
-    Rows that are there already, under this same epoch, were written by an attempt whose answer was lost.
-
-    Raises:
-        LeaseLost: the epoch was fenced (FL-11).
-        DuplicateStep: another step of that run id is recorded (FL-6).
-    """
-    if tx.execute(_q["append"], {"epoch": epoch}, rows=records) == len(records):
-        return
-    _check_alive(tx, epoch)
-    names = [(record.flow, record.run_id) for record in records]
-    ((present,),) = tx.fetch(_q["appended"], {"epoch": epoch}, rows=names)
-    if present < len(records):
-        raise DuplicateRecord(len(records) - present)
+def _finish(tx: Transaction, epoch: int, endings: Sequence[Ending]) -> Mapping[int, str]:
+    """End flows, in one statement where nobody depends on them."""
+    last = [ending for ending in endings if ending.anew is None or not _begin_anew(tx, epoch, ending)]
+    rows = [ending[:5] for ending in last]
+    ended: dict[int, str] = dict(tx.fetch(_q["finish"], {"epoch": epoch}, rows=rows)) if rows else {}
+    tied = [ending.flow for ending in last if ending.tied and ending.flow in ended]
+    if tied:
+        settle(tx, tied)
+    if len(ended) < len(last):
+        check_alive(tx, epoch)
+        ended |= dict(tx.fetch(_q["ended"], rows=[(ending.flow,) for ending in last]))
+    return ended
 
 
-class DuplicateRecord(DuplicateStep):
-    """The engine recorded a call that another epoch had recorded: never seen, or the fence is broken."""
-
-    def __init__(self, count: int) -> None:
-        super(DuplicateStep, self).__init__(f"{count} calls of a group were recorded by another epoch.")
-
-
-def _claim(
-    tx: Transaction, epoch: int, workflow_types: Sequence[str], limit: int, least: int, most: int
-) -> list[Claimed]:
-    claimed: list[Claimed] = []
-    scalars = {"epoch": epoch, "now": tx.clock.micros(), "least": least, "most": most}
-    for name in workflow_types:
-        if len(claimed) == limit:
-            break
-        params = scalars | {"workflow_type": name, "limit": limit - len(claimed)}
-        claimed += (Claimed(*row) for row in tx.fetch(_q["claim"], params))
-    return claimed
-
-
-def _with_histories(tx: Transaction, claimed: list[Claimed]) -> list[Claimed]:
-    """A flow claimed for the first time has none, and need not be looked up."""
-    replayed = [(flow.num,) for flow in claimed if flow.revision > 1]
-    if not replayed:
-        return claimed
-    rows = tx.fetch(_q["histories"], rows=replayed)
-    histories: dict[int, list[Record]] = defaultdict(list)
-    for num, group in groupby(rows, key=itemgetter(0)):
-        histories[num] = [Record(*row) for row in group]
-    return [flow._replace(history=histories[flow.num]) for flow in claimed]
-
-
-def _check_alive(tx: Transaction, epoch: int) -> None:
-    if tx.fetch_one(_q["is_alive"], {"epoch": epoch}) is None:
-        raise LeaseLost(epoch)
+def _begin_anew(tx: Transaction, epoch: int, ending: Ending) -> bool:
+    """Begin a flow anew, its history gone; false when somebody wants it to end instead."""
+    now = tx.clock.micros()
+    named = {"flow": ending.flow, "epoch": epoch, "args": ending.anew, "seed": secrets.randbits(63), "now": now}
+    digests = [digest for (digest,) in tx.fetch(_q["blobs_of"], {"flow": ending.flow})]
+    if not tx.execute(_q["begin_anew"], named):
+        check_alive(tx, epoch)
+        return False
+    inbox.withdraw_flows(tx, [ending.flow])
+    for query in ("forget_taken", "forget_all_progress"):
+        tx.execute(_q[query], {"flow": ending.flow})
+    records = tx.execute(_q["forget_steps"], {"flow": ending.flow})
+    for digest in digests:
+        release_blob(tx, digest, blob_holder(ending.flow))
+    payload = codec.encode({"records": records})
+    tx.execute(
+        _q["add_event"], {"flow": ending.flow, "id": str(new_id()), "kind": "began_anew", "payload": payload, "at": now}
+    )
+    return True

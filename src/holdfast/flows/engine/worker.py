@@ -9,24 +9,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, Clock
 from holdfast.errors import HoldfastError, InvalidInput, StoreError, StoreUnreachable
 from holdfast.flows.definitions import Registry
 from holdfast.flows.engine.alarms import Alarms
-from holdfast.flows.engine.attempts import Attempts
-from holdfast.flows.engine.endings import ending_of
+from holdfast.flows.engine.attempts import Attempts, Written
 from holdfast.flows.engine.lease import Lease
 from holdfast.flows.engine.loop import excursion
-from holdfast.flows.engine.outbox import Outbox
-from holdfast.flows.engine.port import Claimed, Ending, EnginePort, Record
+from holdfast.flows.engine.port import Answer, Attention, Claimed, Ending, EnginePort, Outlook, Progress, Record
+from holdfast.flows.engine.postbox import RETRY_SECONDS, Postbox
 from holdfast.flows.engine.run import Call, FlowRun, cancel_record, outcome
 from holdfast.flows.errors import EngineFault, ForeignAwait, HaltingError, LeaseLost
-from holdfast.flows.model import StepStatus, describe
+from holdfast.flows.model import StepStatus
 from holdfast.flows.requests import Start
 from holdfast.store import Transaction
 
@@ -35,8 +34,10 @@ log = logging.getLogger("holdfast.flows")
 CLAIM = 500
 BEGIN_SLICE = 32
 POLL_SECONDS = 1.0
-RETRY_SECONDS = 0.25
 HOLD_SECONDS = 0.02
+REPORT_SECONDS = 0.5
+LINGER = 1.0
+"""Seconds for which a flow that waits for something from outside stays in memory, while there is room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,6 @@ class WorkerOptions:
     max_payload_bytes: int = codec.DEFAULT_MAX_BYTES
     park_after: float = 5.0
     drain: float = 30.0
-
-
-T = TypeVar("T")
-Outgoing = tuple[FlowRun, Call | None, Record | None, Any]
 
 
 class Worker:
@@ -96,20 +93,17 @@ class Worker:
         self._ended = ended
         self._flushed = flushed
         self._attempts = Attempts(self, clock, options.max_payload_bytes, options.threads)
-        self._records: Outbox[Outgoing, None] = Outbox(self._append, self._appended, self._refused)
-        self._endings: Outbox[tuple[FlowRun, Ending], Mapping[int, str]] = Outbox(
-            self._finish, self._finished, self._refused
-        )
-        self._parks: Outbox[tuple[FlowRun, int], None] = Outbox(self._park, self._parked, self._refused)
+        self._post = Postbox(port, clock, self)
         self._leaving: set[int] = set()
-        self._alarms = Alarms(clock, quiet=self._quiet, rang=self.flush)
+        self._alarms = Alarms(clock, idle=self._idle, rang=self.flush)
         self._loop = asyncio.get_running_loop()  # a flow's own is running when it launches
         self._wake = asyncio.Event()
-        self._look = True
         self._draining = False
         self._lost = asyncio.Event()
         self._broken: asyncio.Future[None] = self._loop.create_future()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._progress: dict[Call, Progress] = {}
+        self._doing_chores = False
+        self._looking = False
 
     # -- its life ---------------------------------------------------------------------------------------------
 
@@ -117,7 +111,7 @@ class Worker:
         """Work until cancelled; then drain (FL-11): let running steps end, record them, free the flows."""
         await self._lease.acquire()
         self._lease.start()
-        tasks = [asyncio.create_task(task) for task in (self._renew(), self._claim())]
+        tasks = [asyncio.create_task(task) for task in (self._renew(), self._serve())]
         unsubscribe = self._clock.subscribe(self.wake_threadsafe(self._loop))
         started()
         try:
@@ -131,19 +125,30 @@ class Worker:
             try:
                 await self._drain()
             finally:
-                for task in [*tasks, *self._tasks]:
+                for task in tasks:
                     task.cancel()
+                self._post.close()
                 self._attempts.close()
                 self._alarms.clear()
+
+    @property
+    def epoch(self) -> int:
+        """The life it lives."""
+        return self._lease.epoch
 
     def fence(self, epoch: int) -> None:
         """An epoch of this worker is over: begin a new one, unless that has happened."""
         if epoch == self._lease.epoch:
             self._lost.set()
 
+    def broke(self, error: BaseException) -> None:
+        """Something is wrong with the engine itself: the worker ends."""
+        if not self._broken.done():
+            self._broken.set_exception(error)
+            self._flushed()
+
     def wake(self) -> None:
         """Something may be due; look."""
-        self._look = True
         self._wake.set()
 
     def offer(self, starts: Sequence[Start]) -> tuple[int, list[bool]]:
@@ -161,7 +166,7 @@ class Worker:
         with excursion():
             for flow in claimed:
                 self._begin(flow)
-        self._flush_soon()
+        self.flush_soon()
 
     def wake_threadsafe(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
         """:meth:`wake` for other threads."""
@@ -184,7 +189,11 @@ class Worker:
 
     def _quiet(self) -> bool:
         """Nothing runs and nothing is on its way."""
-        return not self._attempts.active and self._records.empty and self._endings.empty and self._parks.empty
+        return not self._attempts.active and self._post.empty
+
+    def _idle(self) -> bool:
+        """All that is left to do is to wait for a moment: a virtual clock may jump to it."""
+        return self._quiet() and not self._looking and not self._wake.is_set()
 
     async def _renew(self) -> None:
         """Begin a new epoch whenever the old one was fenced."""
@@ -194,16 +203,16 @@ class Worker:
                 "the worker epoch %d was fenced; %d flows go on elsewhere", self._lease.epoch, len(self.resident)
             )
             self._evict_all()
-            await self._persist(self._lease.acquire)
+            await self._post.persist(self._lease.acquire)
             self._lost.clear()
             self.wake()
 
     def _evict_all(self) -> None:
         for run in list(self.resident.values()):
             self._drop(run)
-        for outbox in (self._records, self._endings, self._parks):
-            outbox.clear()
+        self._post.clear()
         self._alarms.clear()
+        self._progress.clear()
 
     def _forget(self, run: FlowRun) -> None:
         """Not resident any more; another run of the same flow that has taken its place stays."""
@@ -217,25 +226,14 @@ class Worker:
         with excursion():
             run.evict()
 
-    async def _persist(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Try until the store does it; what it cannot do now (no server, no space) it can do later."""
-        while True:
-            try:
-                return await work()
-            except StoreError as error:
-                log.warning("the store cannot do it now, trying again: %s", error)
-                await asyncio.sleep(RETRY_SECONDS)
-
     # -- leasing flows ----------------------------------------------------------------------------------------
 
-    async def _claim(self) -> None:
+    async def _serve(self) -> None:
         while True:
             self._wake.clear()
             try:
-                if self._lease.held() and not self._lost.is_set():
-                    await self._cancel_requested()
-                    if await self._claim_some():
-                        continue
+                if self._lease.held() and not self._lost.is_set() and await self._look():
+                    continue
             except LeaseLost as error:
                 self.fence(error.epoch)
             except StoreError as error:
@@ -245,12 +243,42 @@ class Worker:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
 
-    async def _claim_some(self) -> bool:
+    async def _look(self) -> bool:
+        """Do what there is to do; whether there may be more."""
+        self._looking = True
+        try:
+            return await self._do_what_is_due(self._registry.names())
+        finally:
+            self._looking = False
+
+    async def _do_what_is_due(self, types: Sequence[str]) -> bool:
+        outlook = await self._port.outlook(self._lease.epoch, types)
+        now = self._clock.micros()
+        if outlook.touched:
+            await self._attend()
+        more = False
+        if _is_due(outlook.schedules, now):
+            more = await self._port.tick(self._lease.epoch, types) > 0
+        if _is_due(outlook.chores, now) and not self._doing_chores:
+            self._doing_chores = True
+            self._post.spawn(self._do_chores())
+        if _is_due(outlook.due, now) and types:
+            more = await self._claim(types) or more
+        if not more:
+            self._alarms.look_at(self._next(outlook, now), self._wake.set)
+        return more
+
+    def _next(self, outlook: Outlook, now: int) -> int | None:
+        """When to look again; what could not be had just now is looked for at the next poll."""
+        moments = [outlook.schedules]
+        if len(self.resident) < self._options.concurrency:
+            moments.append(outlook.due)
+        return min((moment for moment in moments if moment is not None and moment > now), default=None)
+
+    async def _claim(self, types: Sequence[str]) -> bool:
         """Lease what is due; whether there may be more."""
-        types = self._registry.names()
         room = min(CLAIM, self._options.concurrency - len(self.resident))
-        if room <= 0 or not types:
-            self._alarms.look_at(None, self._wake.set)
+        if room <= 0:
             return False
         epoch = self._lease.epoch
         suspect = not any(run.suspect for run in self.resident.values())
@@ -265,10 +293,9 @@ class Worker:
             with excursion():
                 self._begin(flow)
             if position % BEGIN_SLICE == 0:
-                self._flush_soon()
+                self.flush_soon()
                 await asyncio.sleep(0)
-        self._flush_soon()
-        self._alarms.look_at(None if claimed else await self._port.next_due(types), self._wake.set)
+        self.flush_soon()
         return bool(claimed)
 
     def _begin(self, claimed: Claimed) -> None:
@@ -286,47 +313,168 @@ class Worker:
         except Exception as error:
             self._halt(run, _reason(error))
             return
-        if claimed.cancel_requested and not run.main.done():
-            self._cancel(run)
-        self._after(run)
+        if claimed.rest or run.gates:
+            self._post.spawn(self._prepare(run, claimed))
+        else:
+            self._go_live(run, claimed.answers)
 
-    async def _cancel_requested(self) -> None:
-        if not self._look:
-            return
-        self._look = False
+    async def _prepare(self, run: FlowRun, claimed: Claimed) -> None:
+        """Read the rest of a long history, page by page, and pass the gates."""
+        rest = list(claimed.rest)
         try:
-            wanted = await self._port.cancelling(self._lease.epoch) if self.resident else []
-        except BaseException:
-            self._look = True
-            raise
-        for num in wanted:
-            run = self.resident.get(num)
-            if run is not None:
+            while rest and not run.evicted:
+                page = await self._post.persist(lambda: self._port.history(rest))
+                del rest[: len(page)]
+                with excursion():
+                    run.replay(page)
+                await asyncio.sleep(0)
+            while run.gates and not run.evicted:
+                await asyncio.to_thread(run.gates.pop(0))
+        except Exception as error:
+            if not run.evicted:
+                self._halt(run, _reason(error))
+            return
+        answers = await self._post.persist(lambda: self._port.standing(run.num))
+        if not run.evicted:
+            with excursion():
+                self._go_live(run, answers)
+            self.flush_soon()
+
+    def _go_live(self, run: FlowRun, answers: Sequence[Answer]) -> None:
+        """Launch what is outstanding, and hand over what has come meanwhile."""
+        try:
+            run.go_live({answer.run_id: answer for answer in answers})
+        except Exception as error:
+            self._halt(run, _reason(error))
+            return
+        waiting = {call.answered for call in run.calls.values()}
+        for answer in answers:
+            if answer.wait not in waiting:
+                self._post.give_back(run.num, wait=answer.wait)
+        self._give_unclaimed_back(run)
+        if run.cancel_wanted and not run.main.done():
+            self._cancel(run)
+        for answer in answers:
+            self.answered(run, answer)
+        self.came_to_rest(run)
+
+    # -- what happens to flows from outside -------------------------------------------------------------------
+
+    async def _attend(self) -> None:
+        touched, answers = await self._port.attend(self._lease.epoch)
+        with excursion():
+            for attention in touched:
+                run = self.resident.get(attention.flow)
+                if run is not None and not run.evicted:
+                    self._look_after(run, attention)
+            for answer in answers:
+                run = self.resident.get(answer.flow)
+                if run is not None and not run.evicted:
+                    self.answered(run, answer)
+        self.flush_soon()
+
+    def _look_after(self, run: FlowRun, attention: Attention) -> None:
+        if attention.cancel_requested:
+            run.cancel_wanted = True
+            if run.live:
                 self._cancel(run)
-        self._flush_soon()
+        if attention.paused != run.pausing:
+            run.pausing = attention.paused
+            if not run.pausing:
+                for call in [call for call in run.calls.values() if call.held]:
+                    call.held = False
+                    self.launch(call)
+            self.came_to_rest(run)
 
     def _cancel(self, run: FlowRun) -> None:
         """Record the request at its place in the history; it is delivered like any other record (FL-13)."""
         if not run.cancelling and run.num not in self._leaving and self.resident.get(run.num) is run:
             run.cancelling = True
-            self._send(run, None, cancel_record(run, self._clock.micros()), None)
+            self._post.send(run, None, cancel_record(run, self._clock.micros()), None)
+
+    def answered(self, run: FlowRun, answer: Answer) -> None:
+        """A wait has its answer: record it, as a step's result is recorded (FL-12)."""
+        call = run.awaiting(answer.run_id) if answer.at is not None and run.live else None
+        if call is None or run.num in self._leaving:
+            return
+        now = self._clock.micros()
+        status = StepStatus.FAILED if answer.failed else StepStatus.SUCCEEDED
+        result, error = (None, answer.answer) if answer.failed else (answer.answer, None)
+        record = call.record(status, result, error, 1, now, now)
+        self.completed(call, record, outcome(call, record))
+
+    def _give_unclaimed_back(self, run: FlowRun) -> None:
+        while run.unclaimed:
+            self._post.give_back(run.num, run_id=run.unclaimed.pop())
 
     # -- what flows ask for -----------------------------------------------------------------------------------
 
     def launch(self, call: Call) -> None:
-        if call.handle is None:
-            self._attempts.launch(call)
-        else:
+        if call.handle is not None:
             call.alarm = self._alarms.at(call.due, lambda: self._fire(call))
+        elif call.wait is not None:
+            if call.answered is None:
+                self._post.register(call)
+        elif call.run.pausing:
+            call.held = True
+        elif call.birth is not None:
+            now = self._clock.micros()
+            self.completed(call, call.record(StepStatus.SUCCEEDED, None, None, 1, now, now), None)
+        else:
+            self._attempts.launch(call)
 
     def abandon(self, call: Call) -> None:
         self._alarms.drop(call.alarm)
         self._attempts.abandon(call)
+        self._progress.pop(call, None)
+        if call.answered is not None and not call.run.evicted:
+            self._post.give_back(call.run.num, wait=call.answered)
 
     def _fire(self, call: Call) -> None:
-        if not call.abandoned and call.run.num not in self._leaving:
-            now = self._clock.micros()
-            self.completed(call, call.record(StepStatus.SUCCEEDED, None, None, 1, now, now), None)
+        run = call.run
+        if call.abandoned or run.num in self._leaving:
+            return
+        if run.registering:  # what the inbox has for it goes first
+            call.alarm = self._alarms.at(self._clock.micros() + 1000, lambda: self._fire(call))
+            return
+        now = self._clock.micros()
+        self.completed(call, call.record(StepStatus.SUCCEEDED, None, None, 1, now, now), None)
+
+    def publish(self, run: FlowRun) -> None:
+        self._post.publish(run)
+
+    def report(self, call: Call) -> None:
+        with contextlib.suppress(RuntimeError):  # a late thread of a worker that has ended
+            self._loop.call_soon_threadsafe(self._note, call)
+
+    def _note(self, call: Call) -> None:
+        if call.abandoned or call.recorded or call.progress is None:
+            return
+        if not self._progress:
+            self._loop.call_later(REPORT_SECONDS, lambda: self._post.spawn(self._report()))
+        call.reported = True
+        self._progress[call] = Progress(call.run.num, call.run_id, *call.progress, self._clock.micros())
+
+    async def _report(self) -> None:
+        """What steps report is shown, not needed: where it cannot be written, the next one will be."""
+        told, self._progress = list(self._progress.values()), {}
+        try:
+            if told:
+                await self._port.report(self._lease.epoch, told)
+        except LeaseLost as error:
+            self.fence(error.epoch)
+        except StoreError as error:
+            log.warning("progress cannot be written now: %s", error)
+
+    async def _do_chores(self) -> None:
+        try:
+            await self._port.chores(self._lease.epoch)
+        except LeaseLost as error:
+            self.fence(error.epoch)
+        except StoreError as error:
+            log.warning("the daily chores cannot be done now: %s", error)
+        finally:
+            self._doing_chores = False
 
     # -- what attempts report ---------------------------------------------------------------------------------
 
@@ -334,12 +482,15 @@ class Worker:
         """An outcome; late ones, which nobody waits for any more, are refused."""
         if not call.abandoned:
             call.recorded = True
-            self._send(call.run, call, record, value)
+            self._post.send(call.run, call, record, value)
 
     def unrecordable(self, call: Call, error: HoldfastError) -> None:
         if not call.abandoned:
             with excursion():
                 self._halt(call.run, error)
+
+    async def transact(self, call: Call, work: Callable[[Transaction], Written]) -> None:
+        await self._post.transact(call, work)
 
     def may_start(self) -> bool:
         """No attempt starts while the lease is in doubt, nor while draining."""
@@ -350,170 +501,113 @@ class Worker:
 
     def flush(self) -> None:
         """All steps that could run without waiting have run: let what they brought leave as one group."""
-        self._records.flush()
-        self._endings.flush()
-        self._parks.flush()
+        self._post.flush()
         self._flushed()
+
+    def flush_soon(self) -> None:
+        """Flush now, unless steps that are about to run will."""
+        if not self._attempts.queued:
+            self.flush()
+        elif self._post.waiting:
+            self._attempts.urge()
+        if self._idle():
+            self._alarms.arm()
 
     @property
     def departing(self) -> bool:
         """A group is on its way, or about to leave: a flush will follow. To be asked on the worker's loop."""
-        return self._attempts.queued or not self._records.empty
+        return self._attempts.queued or self._post.departing
 
     async def pause(self, seconds: float) -> None:
         due = self._loop.create_future()
         self._alarms.at(self._clock.micros() + round(seconds * MICROS_PER_SECOND), lambda: _resolve(due))
         await due
 
-    async def transact(self, call: Call, work: Callable[[Transaction], Record]) -> None:
-        """Run a transactional step; its record is written by the same transaction as its effect.
+    # -- what was written -------------------------------------------------------------------------------------
 
-        A flow's writes follow one another, here and in the outbox: the order of writing is that of delivery.
-        """
-        run = call.run
-        while run.unwritten:
-            await run.written()
-        run.transacting, call.recorded, run.unwritten = True, True, 1
-        record = None
-        try:
-            record = await self._persist(lambda: self._port.transact(run.epoch, run.num, call.run_id, work))
-        except LeaseLost as error:
-            self.fence(error.epoch)
-        except BaseException:
-            call.recorded = False
-            raise
-        finally:
-            run.transacting, run.unwritten = False, 0
-            if record is not None and not run.evicted:
-                with excursion():
-                    self._hand_over(run, call, record, outcome(call, record))
-            for item in run.take_deferred():
-                self._send(*item)
-            run.notify_written()
-            self._flush_soon()
-
-    # -- writing ----------------------------------------------------------------------------------------------
-
-    def _send(self, run: FlowRun, call: Call | None, record: Record | None, value: Any) -> None:
-        """Put a record (or, without one, the reason to halt) on its way."""
-        if run.transacting:
-            run.deferred.append((run, call, record, value))
-            return
-        run.unwritten += 1
-        self._records.put((run, call, record, value))
-
-    def _refused(self, error: BaseException) -> None:
-        """A group was not written: the lease was lost, or something is wrong with the engine itself."""
-        if isinstance(error, LeaseLost):
-            self.fence(error.epoch)
-            self.flush()
-        elif not self._broken.done():
-            self._broken.set_exception(error)
-            self._flushed()
-
-    def _append(self, group: list[Outgoing]) -> asyncio.Future[None]:
-        records = [record for run, _, record, _ in group if record is not None and not run.evicted]
-        return self._port.append(self._lease.epoch, records)
-
-    def _appended(self, group: list[Outgoing], answer: None) -> None:
-        with excursion():
-            for run, call, record, value in group:
-                run.unwritten -= 1
-                if record is None:
-                    self._spawn(self._write_halt(run, value))
-                elif not run.evicted:
-                    self._hand_over(run, call, record, value)
-                run.notify_written()
-        self._flush_soon()
-        if self._quiet():
-            self._alarms.arm()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _flush_soon(self) -> None:
-        """Flush now, unless steps that are about to run will."""
-        if not self._attempts.queued:
-            self.flush()
-
-    def _hand_over(self, run: FlowRun, call: Call | None, record: Record, value: Any) -> None:
+    def hand_over(self, run: FlowRun, call: Call | None, record: Record, value: Any) -> None:
         """Give a flow what was recorded for it, and see what became of it."""
         try:
             if call is None:
                 run.cancel(record)
             else:
                 run.deliver(call, record, value)
-            self._after(run)
+                if call.birth is not None:
+                    self._wake.set()
+                if run.unclaimed:
+                    self._give_unclaimed_back(run)
+            self.came_to_rest(run)
         except Exception as error:
             self._halt(run, _reason(error))
 
-    def _after(self, run: FlowRun) -> None:
-        """A flow came to rest: it ended, waits for long, waits, or is stuck."""
+    def came_to_rest(self, run: FlowRun) -> None:
+        """A flow came to rest: it ended, waits for long, waits, pauses, or is stuck."""
+        if not run.live or run.evicted:
+            return
         if run.main.done():
             if not run.unwritten and run.num not in self._leaving:
                 self._end(run)
+        elif run.pausing:
+            if not run.at_work:
+                self._leave(run, None)
+        elif run.resting:
+            self._consider_parking(run)
         elif not run.calls and not run.unwritten:
             self._halt(run, ForeignAwait("The workflow awaits something that no durable call will resolve."))
-        elif not run.steps_out:
-            self._consider_parking(run)
 
     def _consider_parking(self, run: FlowRun) -> None:
-        due = run.parkable_until()
-        if due is not None and due - self._clock.micros() > self._options.park_after * MICROS_PER_SECOND:
+        """A flow that waits for long leaves memory; one that may be stirred any time lingers while there is room."""
+        due = run.due
+        if due is not None and due - self._clock.micros() <= self._options.park_after * MICROS_PER_SECOND:
+            return
+        if all(call.wait is None for call in run.calls.values()) or 2 * len(self.resident) > self._options.concurrency:
+            self._leave(run, due)
+        else:
+            stirred = run.stirred
+            linger = min(LINGER, self._options.park_after)
+            moment = self._clock.micros() + round(linger * MICROS_PER_SECOND)
+            self._alarms.at(moment, lambda: self._leave_if_still(run, stirred))
+
+    def _leave_if_still(self, run: FlowRun, stirred: int) -> None:
+        if run.stirred == stirred and run.resting and not run.evicted:
+            self._leave(run, run.due)
+
+    def _leave(self, run: FlowRun, due: int | None) -> None:
+        if run.num not in self._leaving:
             self._leaving.add(run.num)
-            self._parks.put((run, due))
+            self._post.park(run, due)
 
-    def _park(self, group: list[tuple[FlowRun, int]]) -> asyncio.Future[None]:
-        return self._port.park(group[0][0].epoch, [(run.num, due) for run, due in group if not run.evicted])
-
-    def _parked(self, group: list[tuple[FlowRun, int]], answer: None) -> None:
-        for run, _ in group:
+    def left(self, runs: Sequence[FlowRun]) -> None:
+        """They were parked, or are not this worker's any more."""
+        for run in runs:
             self._drop(run)
         self._wake.set()
-        self._flush_soon()
 
     def _end(self, run: FlowRun) -> None:
         """The workflow function is done: write how."""
         self._leaving.add(run.num)
         try:
-            ending = ending_of(run, self._clock.micros(), self.max_bytes)
+            self._post.end(run)
         except (HaltingError, InvalidInput) as error:
             self._halt(run, error)
-            return
-        run.evict()
-        self._endings.put((run, ending))
 
-    def _finish(self, group: list[tuple[FlowRun, Ending]]) -> asyncio.Future[Mapping[int, str]]:
-        return self._port.finish(group[0][0].epoch, [ending for _, ending in group])
-
-    def _finished(self, group: list[tuple[FlowRun, Ending]], now: Mapping[int, str]) -> None:
-        ended = [(run, ending._replace(status=now[run.num])) for run, ending in group if run.num in now]
+    def ended(self, endings: Sequence[tuple[FlowRun, Ending]]) -> None:
+        """Flows ended or were halted."""
         full = len(self.resident) >= self._options.concurrency
-        for run, _ in ended:
+        freeing = any(run.tied or run.queued for run, _ in endings)
+        for run, _ in endings:
             self._forget(run)
-        self._ended(ended)
-        if full:
+        self._ended(endings)
+        if full or freeing:
             self._wake.set()
-        self._flush_soon()
 
     def _halt(self, run: FlowRun, error: HoldfastError) -> None:
-        """Stop this one flow, with the reason, after what it has on its way (FL-19)."""
-        log.error("flow %s (%s) is halted: %s", run.id, run.workflow.name, error)
         self._leaving.add(run.num)
-        run.evict()
-        self._send(run, None, None, error)
+        self._post.halt(run, error)
 
-    async def _write_halt(self, run: FlowRun, error: HoldfastError) -> None:
-        reason = codec.encode(describe(error))
-        try:
-            status = await self._persist(lambda: self._port.halt(run.epoch, run.num, reason))
-        except LeaseLost as error:
-            self.fence(error.epoch)
-            return
-        self._forget(run)
-        self._ended([(run, Ending(run.num, status, None, reason, self._clock.micros()))])
+
+def _is_due(moment: int | None, now: int) -> bool:
+    return moment is not None and moment <= now
 
 
 def _reason(error: Exception) -> HoldfastError:

@@ -46,11 +46,20 @@ class Scenario:
             which appends ``current_step().run_id`` to it.
         reference: ``module:attribute`` under which another process finds ``workflow``.
         args: further arguments.
+        children: workflows of which it starts children.
+        park_after: as for :class:`~holdfast.Holdfast`; 0: it leaves memory whenever it waits.
     """
 
     workflow: Workflow[..., Any]
     reference: str = ""
     args: tuple[Any, ...] = ()
+    children: tuple[Workflow[..., Any], ...] = ()
+    park_after: float = 3600
+
+    def open(self, url: str, **options: Any) -> Holdfast:
+        """A worker of it."""
+        served = [self.workflow, *self.children]
+        return Holdfast(url, workflows=served, lease=LEASE_SECONDS, park_after=self.park_after, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +142,7 @@ def _resume(scenario: Scenario, url: str, ledger: Path, point: int, where: str, 
 def finish(scenario: Scenario, url: str, ledger: Path) -> Ending:
     """Run the flow to its end, from wherever it is."""
     effects(ledger)
-    with Holdfast(url, workflows=[scenario.workflow], lease=LEASE_SECONDS, park_after=3600) as hf:
+    with scenario.open(url) as hf:
         handle = hf.start(scenario.workflow, str(ledger), *scenario.args, id=FLOW)
         try:
             outcome = repr(handle.result(timeout=TIMEOUT_SECONDS))
@@ -166,8 +175,7 @@ def kill_here(scenario: Scenario, url: str, ledger: Path, point: int) -> str | N
     fuse = Fuse(point, blow)
 
     async def main() -> None:
-        hf = Holdfast(url, workflows=[scenario.workflow], lease=LEASE_SECONDS, drain=0, park_after=3600, probe=fuse)
-        async with hf:
+        async with scenario.open(url, drain=0, probe=fuse) as hf:
             run = asyncio.ensure_future(_run(hf, scenario, ledger))
             death = asyncio.ensure_future(asyncio.to_thread(_wait_for, killed, run))
             await asyncio.wait([run, death], return_when=asyncio.FIRST_COMPLETED)
@@ -180,7 +188,7 @@ def kill_here(scenario: Scenario, url: str, ledger: Path, point: int) -> str | N
     with suppress(Killed):
         asyncio.run(main())
     if fuse.where is not None:
-        _bury(url)
+        bury(url)
     return fuse.where
 
 
@@ -194,25 +202,25 @@ def _wait_for(killed: threading.Event, run: asyncio.Future[None]) -> None:
         pass
 
 
-def _bury(url: str) -> None:
-    """The workers that died here share this living process's id; let theirs be nobody's."""
+def bury(url: str) -> None:
+    """The workers that died here share this living process's id: let theirs be nobody's, so that they are seen to be
+    gone."""
     with open_store(url) as store:
         store.run(lambda tx: tx.execute("UPDATE workers SET pid = :pid", {"pid": _NO_PROCESS}))
 
 
 def _kill(scenario: Scenario, url: str, ledger: Path, point: int) -> str | None:
-    return kill_process("holdfast.testing.crash.flows", scenario.reference, url, str(ledger), str(point))
+    children = ",".join(f"{child.fn.__module__}:{child.fn.__name__}" for child in scenario.children)
+    arguments = (scenario.reference, url, str(ledger), str(point), str(scenario.park_after), children)
+    return kill_process("holdfast.testing.crash.flows", *arguments)
 
 
-def main(reference: str, url: str, ledger: str, point: str) -> None:
+def main(reference: str, url: str, ledger: str, point: str, park_after: str, children: str) -> None:
     """The process that is killed."""
-    workflow = named(reference)
-    fuse = Fuse(int(point), die)
-    with (
-        Holdfast(url, workflows=[workflow], lease=LEASE_SECONDS, park_after=3600, probe=fuse) as hf,
-        suppress(RecordedError),
-    ):
-        hf.start(workflow, ledger, id=FLOW).result(timeout=TIMEOUT_SECONDS)
+    served = tuple(named(child) for child in children.split(",") if child)
+    scenario = Scenario(named(reference), children=served, park_after=float(park_after))
+    with scenario.open(url, probe=Fuse(int(point), die)) as hf, suppress(RecordedError):
+        hf.start(scenario.workflow, ledger, id=FLOW).result(timeout=TIMEOUT_SECONDS)
 
 
 if __name__ == "__main__":

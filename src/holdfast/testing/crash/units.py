@@ -151,9 +151,9 @@ class _FusedTransaction:
         self._fuse(STATEMENT)
         return self._tx.execute(query, params, rows=rows)
 
-    def lock(self, name: str) -> None:
+    def lock(self, *names: str) -> None:
         self._fuse(STATEMENT)
-        self._tx.lock(name)
+        self._tx.lock(*names)
 
 
 def main(reference: str, url: str, point: str) -> None:

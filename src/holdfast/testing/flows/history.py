@@ -96,6 +96,7 @@ def inserted_step_reads_back_whole(units: Flows) -> None:
             error={"kind": "E", "detail": ODD_VALUES},
             created_at=LONG_AGO + timedelta(microseconds=number),
             updated_at=LONG_AGO + timedelta(microseconds=number + 1),
+            superseded_by=number or None,
         )
         units.run(inserting(step))
         expect_equal(get_step(units, step.id), step, "get_step")
@@ -142,7 +143,8 @@ def steps_move_forward_only(units: Flows) -> None:
 
 @suite.check
 def step_keeps_its_identity(units: Flows) -> None:
-    """FL-14: an update moves a step forward and changes neither flow, run id, task, runtime nor creation."""
+    """FL-14: an update moves a step forward and changes neither flow, run id, task, runtime, creation nor whether a
+    rewind undid it."""
     flow, other = add_flow(units), add_flow(units)
     step = add_step(units, flow.id, "run")
     forged = replace(
@@ -151,6 +153,7 @@ def step_keeps_its_identity(units: Flows) -> None:
         task="forged",
         runtime=Runtime.MIRRORED,
         created_at=LONG_AGO + timedelta(days=1),
+        superseded_by=3,
         status=StepStatus.RUNNING,
     )
     answer = units.run(updating(forged))

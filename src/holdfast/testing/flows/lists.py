@@ -149,10 +149,11 @@ def events_newest_first(units: Flows) -> None:
 
 @suite.check
 def steps_in_creation_order(units: Flows) -> None:
-    """FL-7: list_steps gives the steps of that flow in creation order, whatever became of them since."""
+    """FL-7: list_steps gives the steps of that flow in creation order, whatever became of them since, those that a
+    rewind undid among them."""
     flow, other = add_flow(units), add_flow(units)
     run_ids = ["m", "z", "a", "M", "10", "9", "b"]
-    steps = [make_step(flow.id, run_id) for run_id in run_ids]
+    steps = [make_step(flow.id, run_id, superseded_by=2 if run_id in ("a", "9") else None) for run_id in run_ids]
 
     def work(store: FlowStore) -> None:
         for step in steps:

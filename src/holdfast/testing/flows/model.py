@@ -25,6 +25,7 @@ from holdfast.flows.errors import (
     RevisionMismatch,
     StepNotFound,
 )
+from holdfast.flows.requests import check_tags
 from holdfast.ids import new_id
 from holdfast.pages import Page
 from holdfast.testing.model_pages import model_page
@@ -66,6 +67,9 @@ class FlowModel:
         for other in self._tables.flows:
             if other.id == flow.id or (flow.key and (other.workflow_type, other.key) == (flow.workflow_type, flow.key)):
                 raise FlowExists(f"{flow.id} or its key is taken.")
+        check_tags(flow.tags)
+        if flow.parent:
+            self._present(flow.parent)
         self._tables.flows.append(_own(flow))
 
     def get(self, flow_id: UUID) -> Flow | None:
@@ -95,6 +99,11 @@ class FlowModel:
             key=present.key,
             args=present.args,
             created_at=present.created_at,
+            tags=present.tags,
+            queue=present.queue,
+            queue_key=present.queue_key,
+            priority=present.priority,
+            parent=present.parent,
             updated_at=to_datetime(self._clock.micros()),
             revision=present.revision + 1,
         )
@@ -170,7 +179,11 @@ class FlowModel:
         old = [flow for flow in self._tables.flows if (now - flow.updated_at) / _DAY > retain_days]
         ended = sorted((flow for flow in old if flow.status not in _MOVES), key=lambda flow: flow.updated_at)
         doomed = {flow.id for flow in model_page(ended, limit, None, _id).items}
-        self._tables.flows = [flow for flow in self._tables.flows if flow.id not in doomed]
+        self._tables.flows = [
+            replace(flow, parent=None) if flow.parent in doomed else flow
+            for flow in self._tables.flows
+            if flow.id not in doomed
+        ]
         self._tables.steps = [step for step in self._tables.steps if step.flow_id not in doomed]
         self._tables.events = [event for event in self._tables.events if event.flow_id not in doomed]
         return len(doomed)

@@ -369,6 +369,54 @@ class CutsLongTexts(Mutant):
         super().insert(replace(flow, goal=flow.goal[:255]))
 
 
+class ForgetsTags(Mutant):
+    """Keeps a flow's tags for the search alone, and not with the flow."""
+
+    breaks = "FL-1"
+
+    def insert(self, flow: Flow) -> None:
+        super().insert(replace(flow, tags={}))
+
+
+class TakesAnyParent(Mutant):
+    """Drops a parent that it does not know."""
+
+    breaks = "FL-1"
+
+    def insert(self, flow: Flow) -> None:
+        known = flow.parent is not None and self.get(flow.parent) is not None
+        super().insert(flow if known else replace(flow, parent=None))
+
+
+class HidesWhatWasUndone(Mutant):
+    """Leaves the steps out that a rewind undid."""
+
+    breaks = "FL-7"
+
+    def list_steps(self, flow_id: UUID, *, limit: int | None = None, after: str | None = None) -> Page[FlowStep]:
+        page = super().list_steps(flow_id, limit=limit, after=after)
+        return Page([step for step in page.items if step.superseded_by is None], page.next)
+
+
+class KeepsWhatWasUndone(Mutant):
+    """Prunes the valid history and leaves what a rewind undid, for the next flow of that id."""
+
+    breaks = "FL-9"
+
+    def prune_terminal_flows(self, retain_days: int, *, limit: int | None = None) -> int:
+        self.tx.execute("CREATE TEMP TABLE IF NOT EXISTS undone AS SELECT * FROM steps WHERE superseded_by IS NOT NULL")
+        count = super().prune_terminal_flows(retain_days, limit=limit)
+        self.tx.execute("INSERT OR IGNORE INTO steps SELECT * FROM undone WHERE flow NOT IN (SELECT num FROM flows)")
+        return count
+
+    def get_step(self, step_id: UUID) -> FlowStep | None:
+        step = super().get_step(step_id)
+        if step is None and self.tx.fetch("SELECT 1 FROM steps WHERE id = :id", {"id": str(step_id)}):
+            self.tx.execute("UPDATE steps SET flow = (SELECT max(num) FROM flows) WHERE id = :id", {"id": str(step_id)})
+            return super().get_step(step_id)
+        return step
+
+
 class ForgetsTheError(Mutant):
     """Swallows a refusal of its own."""
 

@@ -56,9 +56,9 @@ def age_counts_from_the_last_update(units: Flows) -> None:
 
 @suite.check
 def prune_takes_steps_and_events_along(units: Flows) -> None:
-    """FL-9: steps and events go with their flow, and no other's."""
-    doomed, kept = add_flow(units, key="k"), add_flow(units)
-    steps = {flow.id: make_step(flow.id, "run") for flow in (doomed, kept)}
+    """FL-9: steps and events go with their flow, and no other's; those that a rewind undid as well."""
+    doomed, kept = add_flow(units, key="k", tags={"t": "1"}), add_flow(units, tags={"t": "1"})
+    steps = {flow.id: make_step(flow.id, "run", superseded_by=1) for flow in (doomed, kept)}
     for flow in (doomed, kept):
         units.run(inserting(steps[flow.id]))
         append(units, flow.id, "kind", {})
@@ -67,11 +67,23 @@ def prune_takes_steps_and_events_along(units: Flows) -> None:
     expect_equal(_prune(units, 0), 1, "the number pruned")
     expect_equal(get_step(units, steps[doomed.id].id), None, "a step of the pruned flow")
     expect_equal(find_step(units, doomed.id, "run"), None, "a step of the pruned flow, by run id")
-    insert(units, doomed)
+    insert(units, replace(doomed, tags={}))
+    expect_equal(present(units, doomed.id).tags, {}, "tags of a flow that takes the pruned one's id")
+    expect_equal(present(units, kept.id).tags, {"t": "1"}, "the other's tags")
     expect_equal(events_of(units, doomed.id), [], "events of a flow that takes the pruned one's id")
     expect_equal(steps_of(units, doomed.id), [], "steps of a flow that takes the pruned one's id")
     expect_equal(len(events_of(units, kept.id)), 1, "the number of the other's events")
     expect_equal(steps_of(units, kept.id), [steps[kept.id]], "the other's steps")
+
+
+@suite.check
+def children_outlive_their_parents(units: Flows) -> None:
+    """FL-9: a pruned flow's children stay, without a parent, also when another flow takes its id."""
+    parent = _aged(units, FlowStatus.FINISHED, days_ago(units, 10))
+    child = add_flow(units, parent=parent.id)
+    expect_equal(_prune(units, 1), 1, "the number pruned")
+    insert(units, parent)
+    expect_equal(present(units, child.id), replace(child, parent=None), "the child")
 
 
 @suite.check

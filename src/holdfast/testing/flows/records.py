@@ -90,12 +90,53 @@ def update_counts_the_revision(units: Flows) -> None:
 
 @suite.check
 def update_leaves_identity_alone(units: Flows) -> None:
-    """FL-1: an update changes neither type, key, arguments nor creation."""
-    flow = add_flow(units, key="k", args='{"a":1}')
-    forged = replace(flow, workflow_type="forged", key="forged", args="{}", created_at=LONG_AGO + timedelta(days=1))
+    """FL-1: an update changes neither type, key, arguments, creation, tags, place in a queue nor parent."""
+    parent = add_flow(units)
+    flow = add_flow(
+        units, key="k", args='{"a":1}', tags={"t": "1"}, queue="q", queue_key="one", priority=1, parent=parent.id
+    )
+    forged = replace(
+        flow,
+        workflow_type="forged",
+        key="forged",
+        args="{}",
+        created_at=LONG_AGO + timedelta(days=1),
+        tags={"t": "2", "forged": "1"},
+        queue="forged",
+        queue_key="forged",
+        priority=-1,
+        parent=None,
+    )
     updated = update(units, forged)
     _expect_flow(updated, replace(flow, revision=1, updated_at=updated.updated_at), "what the update returns")
     _expect_flow(present(units, flow.id), updated, "the flow after the update")
+
+
+@suite.check
+def tags_read_back_or_are_refused(units: Flows) -> None:
+    """FL-1: tags read back exactly, whichever flow has them; what cannot be a tag is InvalidInput, nothing written."""
+    tagged = [{"env": "prod", "é 😀": "'; --"}, {"env": "prod"}, {"env": "Prod", "ENV": "prod"}, {}]
+    flows = [add_flow(units, tags=tags) for tags in tagged]
+    expect_equal([present(units, flow.id).tags for flow in flows], tagged, "the tags of four flows")
+    for tags in ({"": "x"}, {"x": ""}, {"a\0b": "x"}, {"x": "\ud800"}, {"x" * 1000: "x"}):
+        flow = make_flow(tags=tags)
+        expect_raises(InvalidInput, f"the tags {tags!r:.40}", partial(insert, units, flow))
+        expect_equal(get(units, flow.id), None, "a flow whose tags were refused")
+
+
+@suite.check
+def parent_is_a_flow(units: Flows) -> None:
+    """FL-1: a child names its parent; a parent that is not there, or is the child itself, is FlowNotFound, nothing
+    written."""
+    parent = add_flow(units)
+    child = add_flow(units, parent=parent.id)
+    expect_equal((parent.parent, child.parent), (None, parent.id), "the parents of parent and child")
+    for absent in (uuid4(), None):
+        orphan = make_flow()
+        orphan = replace(orphan, parent=absent or orphan.id)
+        error = units.run(caught(FlowNotFound, "a parent that is not there", partial(_insert, orphan)))
+        expect_equal(error.flow_id, orphan.parent, "the id that FlowNotFound names")
+        expect_equal(get(units, orphan.id), None, "the flow without its parent")
 
 
 @suite.check
@@ -365,6 +406,10 @@ def _full_flow() -> Flow:
         error={"kind": "E"},
         started_at=LONG_AGO + timedelta(microseconds=2),
         finished_at=LONG_AGO + timedelta(microseconds=3),
+        tags={"env": "prod", "a": "1"},
+        queue="mail",
+        queue_key="ann",
+        priority=-7,
     )
 
 

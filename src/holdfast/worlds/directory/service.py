@@ -114,6 +114,16 @@ class DirectoryWorld(ResourceService[Entry]):
         """The files of ``path`` itself, as the account and region :attr:`LOCAL`; raises as the class does."""
         return cls(path, store, exclude=exclude, only=cls.LOCAL, probe=probe)
 
+    def place(self, account_id: str, region: str) -> Path:
+        """The folder that is the tree of this account and region; it is there once it was seen or written.
+
+        Raises:
+            InvalidScope: names that cannot be, or another scope than the only one.
+        """
+        scope = check_scope(account_id, region)
+        self._refuse_elsewhere(scope)
+        return self.root if self._only else self.root.joinpath(*scope)
+
     def write(self, account_id: str, region: str, path: str, body: bytes, *, mode: int = 0o644) -> None:
         """Create a file, or replace its body and mode at once; missing parents are made.
 
@@ -338,11 +348,7 @@ class DirectoryWorld(ResourceService[Entry]):
             InvalidScope: this directory keeps another one alone.
             StoreInside: the store is in the tree.
         """
-        if self._only not in (None, scope):
-            raise InvalidScope(
-                f"{self.root} has no account {scope.account_id!r} and region {scope.region!r}.",
-                remedy="It holds the files of one account and region alone; open DirectoryWorld(root) for many.",
-            )
+        self._refuse_elsewhere(scope)
         if scope not in self._indexes:
             self._refuse_store_inside(scope)
         try:
@@ -357,6 +363,13 @@ class DirectoryWorld(ResourceService[Entry]):
                     yield _Opened(site, tree, index, changer)
         except OSError as error:
             raise translate(error) from error
+
+    def _refuse_elsewhere(self, scope: Scope) -> None:
+        if self._only not in (None, scope):
+            raise InvalidScope(
+                f"{self.root} has no account {scope.account_id!r} and region {scope.region!r}.",
+                remedy="It holds the files of one account and region alone; open DirectoryWorld(root) for many.",
+            )
 
     def _refuse_store_inside(self, scope: Scope) -> None:
         tree = self.root if self._only else self.root.joinpath(*scope)

@@ -1,6 +1,6 @@
 -- Flows: what holds them together and who has to look at them.
 -- touched: something has happened that the worker that holds the flow must look at.
--- tied: others depend on its end: a parent, children, waits, worlds.
+-- tied: others depend on its end: a parent, or children.
 ALTER TABLE flows ADD COLUMN touched integer NOT NULL DEFAULT 0;
 ALTER TABLE flows ADD COLUMN tied integer NOT NULL DEFAULT 0;
 ALTER TABLE flows ADD COLUMN parent integer;
@@ -18,6 +18,7 @@ CREATE INDEX flows_due ON flows (workflow_type, due_at) WHERE due_at IS NOT NULL
 CREATE INDEX flows_touched ON flows (epoch) WHERE touched AND epoch IS NOT NULL;
 CREATE INDEX flows_children ON flows (parent) WHERE parent IS NOT NULL;
 CREATE INDEX flows_search ON flows (workflow_type, status, created_at, num);
+CREATE INDEX flows_paused ON flows (created_at, num) WHERE paused;
 CREATE UNIQUE INDEX flows_dedupe ON flows (queue, dedupe)
     WHERE dedupe IS NOT NULL AND status NOT IN ('finished', 'failed', 'cancelled');
 
@@ -34,7 +35,8 @@ CREATE INDEX flow_tags_flow ON flow_tags (flow);
 -- Steps: superseded_by is the attempt in which a rewind has undone the record; blob the digest of a large result.
 ALTER TABLE steps ADD COLUMN superseded_by integer;
 ALTER TABLE steps ADD COLUMN blob text;
-CREATE INDEX steps_superseded ON steps (updated_at) WHERE superseded_by IS NOT NULL;
+CREATE INDEX steps_superseded ON steps (updated_at, num) WHERE superseded_by IS NOT NULL;
+CREATE INDEX steps_blob ON steps (flow, blob) WHERE blob IS NOT NULL;
 
 -- Progress that running steps have reported; gone with the flow's next record of that call.
 CREATE TABLE step_progress (
@@ -65,7 +67,8 @@ CREATE TABLE waits (
 );
 CREATE UNIQUE INDEX waits_run ON waits (flow, run_id);
 CREATE INDEX waits_open ON waits (kind, topic, correlation, num) WHERE answered_at IS NULL;
-CREATE INDEX waits_approvals ON waits (num) WHERE kind = 'approval' AND answered_at IS NULL;
+CREATE INDEX waits_approvals ON waits (kind, num) WHERE kind = 'approval' AND answered_at IS NULL;
+CREATE INDEX waits_flow_approvals ON waits (flow, num) WHERE kind = 'approval' AND answered_at IS NULL;
 
 -- The inbox: events that were sent, kept until a wait takes them or they expire. A taken one stays with its flow, so
 -- that a rewind can give it back.
@@ -85,6 +88,9 @@ CREATE UNIQUE INDEX inbox_key ON inbox (kind, topic, correlation, key);
 CREATE INDEX inbox_free ON inbox (kind, topic, correlation, num) WHERE flow IS NULL;
 CREATE INDEX inbox_taken ON inbox (flow, run_id) WHERE flow IS NOT NULL;
 CREATE INDEX inbox_expiry ON inbox (expires_at) WHERE flow IS NULL;
+CREATE INDEX inbox_signals ON inbox (correlation) WHERE kind = 'signal' AND flow IS NULL;
+CREATE INDEX inbox_events ON inbox (kind, num) WHERE kind = 'event' AND flow IS NULL;
+CREATE INDEX inbox_topics ON inbox (topic, num) WHERE kind = 'event' AND flow IS NULL;
 
 -- Queues: the limits that all workers agree on.
 CREATE TABLE queues (
@@ -97,12 +103,21 @@ CREATE TABLE queues (
     paused integer NOT NULL DEFAULT 0,
     updated_at integer NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX flows_queue_ready ON flows (queue, priority, turn, num, queue_key) WHERE turn IS NOT NULL;
-CREATE INDEX flows_queue_keys ON flows (queue, queue_key, priority, turn, num) WHERE turn IS NOT NULL;
-CREATE INDEX flows_queue_later ON flows (queue, due_at)
+-- turn: which turn a flow takes among those of its priority, once it was seen to be due; num breaks ties.
+CREATE INDEX flows_queue_ready ON flows (queue, workflow_type, turn, priority, queue_key, num)
+    WHERE turn IS NOT NULL AND due_at IS NOT NULL;
+CREATE INDEX flows_queue_later ON flows (due_at, queue)
     WHERE queue IS NOT NULL AND turn IS NULL AND due_at IS NOT NULL;
 CREATE INDEX flows_queue_running ON flows (queue, queue_key, epoch) WHERE queue IS NOT NULL AND epoch IS NOT NULL;
 CREATE INDEX flows_queue_started ON flows (queue, started_at) WHERE queue IS NOT NULL AND started_at IS NOT NULL;
+-- The key that was served last, where several keys of a queue take turns.
+CREATE TABLE queue_turns (
+    queue text NOT NULL,
+    priority integer NOT NULL,
+    turn integer NOT NULL,
+    queue_key text NOT NULL,
+    PRIMARY KEY (queue, priority, turn)
+) WITHOUT ROWID;
 
 -- Schedules: when flows start by themselves.
 CREATE TABLE schedules (
@@ -130,6 +145,11 @@ CREATE TABLE schedules (
 CREATE INDEX schedules_due ON schedules (workflow_type, next_at) WHERE next_at IS NOT NULL AND NOT paused;
 CREATE INDEX schedules_buffered ON schedules (workflow_type) WHERE buffered_at IS NOT NULL AND NOT paused;
 
+-- What is left of flows that were pruned: the flow goes at once, and its steps and the rest bit by bit thereafter.
+CREATE TABLE flow_remains (
+    flow integer PRIMARY KEY
+);
+
 -- Retention by workflow type, and the chores that one worker at a time does for all.
 CREATE TABLE retention (
     workflow_type text PRIMARY KEY,
@@ -143,3 +163,8 @@ CREATE TABLE chores (
     ran_at integer,
     outcome text
 ) WITHOUT ROWID;
+
+-- Checkpoints: the runs of one world name theirs independently of each other.
+DROP INDEX world_checkpoints_name;
+CREATE UNIQUE INDEX world_checkpoints_name ON world_checkpoints (world, name, coalesce(run, ''))
+    WHERE name IS NOT NULL AND NOT superseded;

@@ -1,0 +1,49 @@
+"""``open_world``: the durable call that gives a flow its world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from holdfast.errors import InvalidInput
+from holdfast.flows.definitions import committing_step
+from holdfast.flows.waiting import before_live, mark_tied, required_flow
+from holdfast.rewind.handle import OpenedHere, WorldHandle, remember
+from holdfast.rewind.model import OPENS, Opening, check_world
+from holdfast.rewind.places import ServiceFactory
+from holdfast.worlds.model import Scope, to_scope
+
+
+async def open_world(
+    name: str, *services: ServiceFactory, scopes: Iterable[Scope | tuple[str, str]] | None = None
+) -> WorldHandle:
+    """Open the world that this flow acts upon: what its steps do there goes back with the flow when that is rewound
+    (FL-20). A durable call, to be made by the workflow itself, before the steps that use the world.
+
+    What is there now is kept as the opening checkpoint; ``await world.checkpoint(name)`` keeps more.
+
+    Args:
+        name: of the world within the workflow.
+        services: factories of its services: ``directory("site")``, or any callable ``(store) -> StatefulService``.
+        scopes: the accounts and regions it covers, which no other flow has meanwhile (WO-13). By default one of this
+            flow's own: ``("flow", <its id>)``.
+
+    Raises:
+        InvalidInput: a name that cannot be, no services, or called outside a workflow.
+        InvalidScope: a scope that cannot be.
+        StepFailed: a scope belongs to another run, or the services cannot be captured.
+    """
+    flow = required_flow("open_world()")
+    check_world(name)
+    if not services:
+        raise InvalidInput(f"The world {name!r} has no services.", remedy="Give at least one: directory('site').")
+    given = scopes if scopes is not None else next((s for one in services if (s := getattr(one, "scopes", None))), None)
+    wanted = None if given is None else sorted({to_scope(scope) for scope in given})
+    if wanted is not None and not wanted:
+        raise InvalidInput(f"The world {name!r} has no scopes.", remedy="Name some, or leave scopes= out.")
+    opened = OpenedHere(UUID(flow.id), name, services)
+    handle = remember(flow.id, opened)
+    before_live(opened.recover)
+    mark_tied()
+    opened.opening = await committing_step(opened.open, name=OPENS + name, result=Opening)(name, wanted)
+    return handle
