@@ -7,11 +7,15 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.command import Bench, Case
+from benchmarks.engine import CASES as ENGINE_CASES
+from benchmarks.environments import Workspace
 from benchmarks.report import Figures
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,3 +96,37 @@ def test_without_a_target_nothing_is_judged() -> None:
     figures = Figures("case", "unit", 3.0, None, {"peer": 0.0}, True, {}, "none")
     assert figures.met is None
     assert figures.ratios == {"bare": None, "peer": None}
+
+
+class Tiny(Bench):
+    """A run of the smallest size."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace, quick=True)
+
+    def size(self, full: int) -> int:
+        return 20
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Tiny]:
+    monkeypatch.setenv("HOLDFAST_BENCH_ENVS", str(tmp_path / "no environments"))
+    with Workspace() as workspace:
+        yield Tiny(workspace)
+
+
+@pytest.mark.parametrize("case", ENGINE_CASES, ids=lambda case: case.name)
+def test_the_engines_cases_check_what_they_measure(case: Case, tiny: Tiny) -> None:
+    line = json.loads(case.run(tiny).line())
+    assert set(line) > KEYS
+    assert line["case"] == case.name
+    assert line["ours"] > 0
+    assert "synchronous=FULL" in line["durability"]
+    assert all(figure is None for figure in line["peers"].values())
+    assert set(line["target"]) <= set(line["ratios"])
+    assert line["target"] or "limit" in line or case.name == "events"
+
+
+def test_the_engines_cases_have_names_of_their_own() -> None:
+    names = [case.name for case in ENGINE_CASES]
+    assert len(set(names)) == len(names)

@@ -42,29 +42,27 @@ class Model:
 
     def claim(self, worker: int, limit: int) -> list[str]:
         found: list[str] = []
-        before = dict(self.last)
         for group in sorted({(job.priority, job.turn) for job in self.jobs if self.is_ready(job)}):
             found += self.serve(group, worker, limit - len(found))
-        self.last = self.last if found else before
         return found
 
     def serve(self, group: tuple[int, int], worker: int, limit: int) -> list[str]:
+        """Keys take turns, from the one after the last; a single key that nobody ever shared with leaves no trace."""
         limit = min(limit, self.free(worker), self.beginnings() if group[1] == 2 else limit)
-        found: list[str] = []
-        while len(found) < limit:
-            jobs = [
-                j for j in self.jobs if self.is_ready(j) and (j.priority, j.turn) == group and self.has_place(j.key)
-            ]
-            if not jobs:
-                break
-            last = self.last.get(group)
+        last = self.last.get(group)
+        keys = {job.key for job in self.jobs if self.stands(job, group)}
+        found: list[Job] = []
+        while len(found) < limit and (jobs := [job for job in self.jobs if self.stands(job, group)]):
             first = min(jobs, key=lambda job: (last is not None and job.key <= last, job.key, job.order))
-            first.state, first.worker, self.last[group] = "running", worker, first.key
+            first.state, first.worker, last = "running", worker, first.key
             first.began = self.now if first.began is None else first.began
-            found.append(first.name)
-        if len(found) < limit:
-            self.last.pop(group, None)
-        return found
+            found.append(first)
+        if found and (len(keys) > 1 or group in self.last):
+            self.last[group] = found[-1].key
+        return [job.name for job in found]
+
+    def stands(self, job: Job, group: tuple[int, int]) -> bool:
+        return self.is_ready(job) and (job.priority, job.turn) == group and self.has_place(job.key)
 
     def is_ready(self, job: Job) -> bool:
         return job.state == "waiting" and job.due is not None and job.due <= self.now

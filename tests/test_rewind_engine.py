@@ -86,11 +86,11 @@ def hf(store_url: str) -> Iterator[Holdfast]:
 def test_both_go_back_and_on(hf: Holdfast, tmp_path: Path) -> None:
     handle = hf.start(waves, str(tmp_path), 3)
     assert handle.result(SECONDS) == undisturbed(3)
-    for target in ("wave 2", "wave 1", 0):
+    for target in ("wave 2", "wave 1", 1, 0):
         ran.clear()
         flow = hf.rewind(handle.id, target, patch={"tone": f"after {target}"}, note="again")
         assert handle.result(SECONDS) == undisturbed(3)
-        first = {"wave 2": 3, "wave 1": 2, 0: 1}[target]
+        first = {"wave 2": 3, "wave 1": 2, 1: 1, 0: 1}[target]
         assert ran == [f"page-{wave}" for wave in range(first, 4)], "what was kept did not run again"
         assert files(tmp_path, handle.id)["page-3"] == f"after {target}"
         assert flow.attempt == handle.flow().attempt

@@ -10,7 +10,7 @@ from holdfast.flows.combining import First, all_of, any_of, map_steps
 from holdfast.flows.definitions import Step, Workflow, current_step, step, workflow
 from holdfast.flows.errors import FlowCancelled, FlowFailed, FlowHalted, NonDeterminism, StepFailed, WaitTimedOut
 from holdfast.flows.inbox.model import Decision
-from holdfast.flows.queues import Queue
+from holdfast.flows.queues import Queue, Rate
 from holdfast.flows.waiting import approval, continue_as_new, state, update_state, wait_for_event, wait_for_signal
 from holdfast.rewind import WorldHandle, directory, open_world
 from holdfast.store import Transaction
@@ -29,6 +29,7 @@ __all__ = [
     "HoldfastError",
     "NonDeterminism",
     "Queue",
+    "Rate",
     "Step",
     "StepFailed",
     "Transaction",

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 from holdfast import codec
 from holdfast.app.messages import Messages
+from holdfast.app.queueing import Queueing
+from holdfast.app.rewinding import Rewinding
 from holdfast.app.scheduling import Scheduling
 from holdfast.app.starting import Starting
 from holdfast.audit.keys import environment_signer
@@ -28,6 +30,8 @@ from holdfast.flows.engine.run import FlowRun
 from holdfast.flows.engine.sql_port import SqlEnginePort
 from holdfast.flows.engine.worker import Worker, WorkerOptions
 from holdfast.flows.outcomes import Outcome, Outcomes
+from holdfast.flows.queues import Queue
+from holdfast.flows.queues.manager import declare as declare_queues
 from holdfast.flows.requests import Start
 from holdfast.flows.retention import declare as declare_retention
 from holdfast.flows.starts import Starts
@@ -40,7 +44,7 @@ log = logging.getLogger("holdfast")
 DEFAULT_URL = "sqlite:///holdfast.db"
 
 
-class Holdfast(Starting, Messages, Scheduling):
+class Holdfast(Starting, Rewinding, Messages, Queueing, Scheduling):
     """A store with its worker: ``with Holdfast(url) as hf:`` or ``async with``.
 
     Under ``with`` the worker lives in a thread of its own; under ``async with`` on the running event loop, together
@@ -50,6 +54,7 @@ class Holdfast(Starting, Messages, Scheduling):
     Args:
         url: ``sqlite:///path.db``, ``sqlite://`` (in memory) or ``postgresql://…?schema=name``; by default
             ``HOLDFAST_URL``, then ``sqlite:///holdfast.db``.
+        queues: to declare, with their limits, on entering.
         workflows: what to serve; by default every ``@workflow`` at the top level of an imported module, and whatever
             is started here.
         worker: whether to serve at all; without one, flows are only started and watched.
@@ -75,6 +80,7 @@ class Holdfast(Starting, Messages, Scheduling):
         url: str | None = None,
         *,
         workflows: Sequence[Workflow[..., Any]] | None = None,
+        queues: Sequence[Queue] = (),
         worker: bool = True,
         concurrency: int = 1000,
         threads: int = 16,
@@ -90,6 +96,7 @@ class Holdfast(Starting, Messages, Scheduling):
     ) -> None:
         self.url = url or os.environ.get("HOLDFAST_URL") or DEFAULT_URL
         self._registry = module_workflows if workflows is None else Registry(tuple(workflows))
+        self._queues = tuple(queues)
         self._serving = worker
         self._lease_seconds = seconds(lease, "A lease")
         self._options = WorkerOptions(
@@ -187,6 +194,13 @@ class Holdfast(Starting, Messages, Scheduling):
     def _open(self) -> None:
         signer = self._signer or environment_signer()
         self._store = open_store(self.url, clock=self._clock, signer=signer, patience=self._patience, probe=self._probe)
+        try:
+            if self._queues:
+                self._store.run(lambda tx: declare_queues(tx, self._queues), idempotent=True)
+        except BaseException:
+            self._store.close()
+            self._store = None
+            raise
         self._outcomes = Outcomes(self._store)
         self._starts = Starts(self._store, self)
 
@@ -238,7 +252,9 @@ class Holdfast(Starting, Messages, Scheduling):
     def _declare(self, tx: Transaction) -> None:
         """Say what all workers are to agree on."""
         spans = self._registry.retentions()
-        declare_retention(tx, {name: round(span * MICROS_PER_SECOND) for name, span in spans.items()})
+        declare_retention(
+            tx, {name: None if span is None else round(span * MICROS_PER_SECOND) for name, span in spans.items()}
+        )
 
     def _tell(self, ended: Sequence[tuple[FlowRun, Ending]]) -> None:
         self._outcomes.tell((run.id, Outcome(ending.status, ending.result, ending.error)) for run, ending in ended)

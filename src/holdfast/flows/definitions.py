@@ -343,9 +343,9 @@ class Registry:
     def names(self) -> list[str]:
         return sorted(self._by_name)
 
-    def retentions(self) -> dict[str, float]:
-        """Seconds for which ended flows are kept, of the workflows that say so."""
-        return {name: found.retention for name, found in self._by_name.items() if found.retention is not None}
+    def retentions(self) -> dict[str, float | None]:
+        """Seconds for which ended flows are kept, by workflow; ``None`` where it does not say."""
+        return {name: found.retention for name, found in self._by_name.items()}
 
 
 module_workflows = Registry()

@@ -58,9 +58,11 @@ class OpenedHere:
     def recover(self) -> None:
         """After a replay, before anything of the flow runs: carry out a restore that a rewind or fork has begun, and
         see that the scopes are still the flow's."""
-        if self.opening is None:
+        store = current_store()
+        opening = self.opening or store.read(lambda tx: SqlRewinds(tx).opening(self.flow_id, self.name))
+        if opening is None:
             return  # the call that opens it is still outstanding
-        store, opening = current_store(), self.opening
+        self.opening = opening
         try:
             patiently(lambda: self._attach(store, opening).recover())
             store.run(lambda tx: hold_scopes(tx, opening.stored, opening.scopes, self.flow_id), idempotent=True)

@@ -9,6 +9,7 @@ from uuid import UUID
 from holdfast import codec
 from holdfast.clock import to_datetime
 from holdfast.flows.rewinding.model import Kept
+from holdfast.flows.rewinding.sql import SqlHistory
 from holdfast.rewind.model import OpenedWorld, Opening, Taken
 from holdfast.store import Row, Transaction, load_queries
 from holdfast.worlds.model import Scope
@@ -37,6 +38,12 @@ class SqlRewinds:
             opening = codec.decode(result, Opening, what="The record of an opened world")
             found.setdefault(opening.stored, OpenedWorld(num, run_id, opening))
         return list(found.values())
+
+    def opening(self, flow_id: UUID, name: str) -> Opening | None:
+        """What a flow has recorded of opening the world of that name, if it has."""
+        num = SqlHistory(self._tx).num(flow_id)
+        found = [] if num is None else self.opened(num)
+        return next((world.opening for world in found if world.opening.name == name), None)
 
     def taken(self, flow_id: UUID, worlds: Sequence[str]) -> list[Taken]:
         """A flow's checkpoints of these worlds that no rewind has undone."""

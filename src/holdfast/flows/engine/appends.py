@@ -9,6 +9,7 @@ from holdfast.flows.engine.port import Batch, Record
 from holdfast.flows.errors import ChildCycle, DuplicateStep, LeaseLost
 from holdfast.flows.inbox.sql import forget
 from holdfast.flows.model import StepStatus, describe
+from holdfast.flows.remains import holder
 from holdfast.flows.requests import Start
 from holdfast.flows.starts import insert_flows
 from holdfast.store import Transaction, load_queries
@@ -75,11 +76,6 @@ def check_alive(tx: Transaction, epoch: int) -> None:
         raise LeaseLost(epoch)
 
 
-def blob_holder(flow: int) -> str:
-    """Under which name a flow holds the bodies of its large results."""
-    return f"flow:{flow}"
-
-
 def _is_large(record: Record) -> bool:
     return record.result is not None and len(record.result) > BLOB_CHARS
 
@@ -87,7 +83,7 @@ def _is_large(record: Record) -> bool:
 def _without_body(tx: Transaction, epoch: int, record: Record) -> tuple[object, ...]:
     check_alive(tx, epoch)
     assert record.result is not None
-    digest = put_blob(tx, record.result.encode(), holder=blob_holder(record.flow))
+    digest = put_blob(tx, record.result.encode(), holder=holder(record.flow))
     return (*record._replace(result=None), digest)
 
 

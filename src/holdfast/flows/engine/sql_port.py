@@ -11,7 +11,7 @@ from holdfast import codec
 from holdfast.errors import StoreError
 from holdfast.flows import chores
 from holdfast.flows.engine import claims
-from holdfast.flows.engine.appends import append, append_batch, blob_holder, check_alive, is_single
+from holdfast.flows.engine.appends import append, append_batch, check_alive, is_single
 from holdfast.flows.engine.port import (
     HALTED,
     Answer,
@@ -27,6 +27,7 @@ from holdfast.flows.engine.port import (
 )
 from holdfast.flows.inbox import sql as inbox
 from holdfast.flows.model import FlowStatus
+from holdfast.flows.remains import holder
 from holdfast.flows.schedules.ticking import tick
 from holdfast.flows.settling import settle
 from holdfast.ids import new_id
@@ -205,7 +206,7 @@ def _begin_anew(tx: Transaction, epoch: int, ending: Ending) -> bool:
         tx.execute(_q[query], {"flow": ending.flow})
     records = tx.execute(_q["forget_steps"], {"flow": ending.flow})
     for digest in digests:
-        release_blob(tx, digest, blob_holder(ending.flow))
+        release_blob(tx, digest, holder(ending.flow))
     payload = codec.encode({"records": records})
     tx.execute(
         _q["add_event"], {"flow": ending.flow, "id": str(new_id()), "kind": "began_anew", "payload": payload, "at": now}

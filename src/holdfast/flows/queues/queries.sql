@@ -193,7 +193,3 @@ RETURNING {claimed}
 WITH r AS (@rows(priority int, turn int, queue_key text))
 INSERT INTO queue_turns (queue, priority, turn, queue_key) SELECT :queue, priority, turn, queue_key FROM r WHERE TRUE
 ON CONFLICT (queue, priority, turn) DO UPDATE SET queue_key = excluded.queue_key
-
--- name: drop_turns
-WITH r AS (@rows(priority int, turn int))
-DELETE FROM queue_turns WHERE queue = :queue AND (priority, turn) IN (SELECT priority, turn FROM r)

@@ -47,12 +47,12 @@ class Selection:
 
     Attributes:
         nums: the flows, in the order in which they are served.
-        served: the key that was served last, by class; ``None`` where nothing is left that could be served.
+        served: the key that was served last, by class, where keys take turns.
     """
 
     def __init__(self, queues: SqlQueues, room: Room) -> None:
         self.nums: list[int] = []
-        self.served: dict[Class, str | None] = {}
+        self.served: dict[Class, str] = {}
         self._queues = queues
         self._room = room
         self._begun = 0
@@ -77,12 +77,13 @@ class Selection:
             limit = min(limit, self._room.beginnings - self._begun)
         if not limit:
             return False
-        keys = self._go_round(found, self._ring(found, limit), limit)
+        ring = self._ring(found, limit + 1)
+        several = len(ring) > 1
+        keys = self._go_round(found, ring, limit)
         if found.turn is Turn.NEW:
             self._begun += len(keys)
-        last = keys[-1] if len(keys) == limit else None
-        if last != found.served:
-            self.served[found] = last
+        if keys and keys[-1] != found.served and (several or found.served is not None):
+            self.served[found] = keys[-1]
         return bool(keys)
 
     def _ring(self, found: Class, limit: int) -> list[Place]:

@@ -163,14 +163,10 @@ class SqlQueues:
         place = {num: position for position, num in enumerate(nums)}
         return sorted(rows, key=lambda row: place[row[0]])
 
-    def turn_to(self, queue: str, served: Mapping[Class, str | None]) -> None:
-        """Note which key of each class was served last; ``None``: none of them waits any more."""
-        kept = [(each.priority, int(each.turn), key) for each, key in served.items() if key is not None]
-        gone = [(each.priority, int(each.turn)) for each, key in served.items() if key is None]
-        if kept:
-            self._tx.execute(_q["put_turns"], {"queue": queue}, rows=kept)
-        if gone:
-            self._tx.execute(_q["drop_turns"], {"queue": queue}, rows=gone)
+    def turn_to(self, queue: str, served: Mapping[Class, str]) -> None:
+        """Note which key of each class was served last."""
+        rows = [(found.priority, int(found.turn), key) for found, key in served.items()]
+        self._tx.execute(_q["put_turns"], {"queue": queue}, rows=rows)
 
 
 def _params(queue: str, found: Class) -> dict[str, Any]:

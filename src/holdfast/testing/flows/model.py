@@ -64,12 +64,12 @@ class FlowModel:
         self._clock = clock
 
     def insert(self, flow: Flow) -> None:
-        for other in self._tables.flows:
-            if other.id == flow.id or (flow.key and (other.workflow_type, other.key) == (flow.workflow_type, flow.key)):
-                raise FlowExists(f"{flow.id} or its key is taken.")
         check_tags(flow.tags)
         if flow.parent:
             self._present(flow.parent)
+        for other in self._tables.flows:
+            if other.id == flow.id or (flow.key and (other.workflow_type, other.key) == (flow.workflow_type, flow.key)):
+                raise FlowExists(f"{flow.id} or its key is taken.")
         self._tables.flows.append(_own(flow))
 
     def get(self, flow_id: UUID) -> Flow | None:
