@@ -25,7 +25,6 @@ from benchmarks.worlds import BODY_BYTES, FOLDERS, SHARE_CHANGED
 from holdfast import Holdfast, step, workflow
 from holdfast.flows.waiting import wait_for_signal
 from holdfast.rewind import WorldHandle, directory, open_world
-from holdfast.rewind.handing import rewind_flow
 
 KILOBYTE = 1000
 RAN: Counter[int] = Counter()
@@ -74,7 +73,7 @@ class Rewind:
             handle.result()
             taken = []
             for _ in range(bench.repetitions):
-                taken.append(milliseconds(lambda: go_back(hf, handle.id, steps // 2)))
+                taken.append(milliseconds(lambda: hf.rewind(handle.id, steps // 2)))
                 handle.result()
         kept, undone = ({RAN[number] for number in half} for half in halves(steps))
         if (kept, undone) != ({1}, {1 + bench.repetitions}):
@@ -212,21 +211,8 @@ class RewindWorld:
 
     def run(self, bench: Bench) -> Figures:
         files = bench.size(self.files)
-        few, full = [], []
-        with (
-            bench.workspace.folder() as folder,
-            Holdfast(f"sqlite:///{folder / 'bench.db'}", workflows=[tended]) as hf,
-        ):
-            root = str(folder / "root")
-            site = SITES[root] = Site(files, _change_few, queue.Queue())
-            handle = hf.start(tended, root, files)
-            handle.result()
-            site.arrived.get()
-            for _ in range(bench.repetitions):
-                site.change = _remove_all
-                few.append(_back(hf, handle.id, site))
-                site.change = _change_few
-                full.append(_back(hf, handle.id, site))
+        taken = [self._take(bench, files) for _ in range(bench.repetitions)]
+        few, full = zip(*taken, strict=True)
         return Figures(
             case=self.name,
             unit="ms",
@@ -240,19 +226,28 @@ class RewindWorld:
             extra={"files": files, "changed": -(-files // SHARE_CHANGED)},
         )
 
+    def _take(self, bench: Bench, files: int) -> tuple[float, float]:
+        """A fresh world, gone back to its checkpoint after few files were changed and after all were removed."""
+        with (
+            bench.workspace.folder() as folder,
+            Holdfast(f"sqlite:///{folder / 'bench.db'}", workflows=[tended]) as hf,
+        ):
+            root = str(folder / "root")
+            site = SITES[root] = Site(files, _change_few, queue.Queue())
+            handle = hf.start(tended, root, files)
+            handle.result()
+            site.arrived.get()
+            site.change = _remove_all
+            return _back(hf, handle.id, site), _back(hf, handle.id, site)
+
 
 def _back(hf: Holdfast, flow_id: UUID, site: Site) -> float:
     """Rewind an ended flow, whose world has changed, to its checkpoint, and let it end again."""
     os.sync()
     began = time.perf_counter()
-    go_back(hf, flow_id, "built")
+    hf.rewind(flow_id, "built")
     hf.handle(flow_id).result()
     return (site.arrived.get() - began) * 1000
-
-
-def go_back(hf: Holdfast, flow_id: UUID, to_step: int | str) -> None:
-    rewind_flow(hf.store, flow_id, to_step)
-    hf._wake()
 
 
 def milliseconds(act: Callable[[], object]) -> float:

@@ -16,9 +16,8 @@ from benchmarks.measure import interleaved
 from benchmarks.report import Figures
 from benchmarks.rivals import peer_database
 from holdfast import Holdfast, Workflow, sleep, workflow
-from holdfast.flows.queues import Queue, manager
+from holdfast.flows.queues import Queue
 from holdfast.flows.waiting import wait_for_event
-from holdfast.store import Transaction
 from holdfast.testing import VirtualClock
 
 QUEUE = "bench"
@@ -75,23 +74,18 @@ class Enqueue:
 
     def _ours(self, bench: Bench, flows: int) -> float:
         with bench.workspace.sqlite() as database, Holdfast(database.url, workflows=[idle], worker=False) as hf:
-            hf.store.run(declare)
+            hf.queue(Queue(QUEUE, concurrency=10))
             began = time.perf_counter()
             hf.start_many(idle, range(flows), queue=QUEUE)
             return flows / (time.perf_counter() - began)
 
     def _singly(self, bench: Bench, flows: int) -> float:
         with bench.workspace.sqlite() as database, Holdfast(database.url, workflows=[idle], worker=False) as hf:
-            hf.store.run(declare)
+            hf.queue(Queue(QUEUE, concurrency=10))
             began = time.perf_counter()
             for number in range(flows):
                 hf.start(idle, number, queue=QUEUE)
             return flows / (time.perf_counter() - began)
-
-
-def declare(tx: Transaction) -> None:
-    """The queue, with a limit."""
-    manager.declare(tx, [Queue(QUEUE, concurrency=10)])
 
 
 @dataclass(frozen=True)

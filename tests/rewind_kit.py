@@ -34,7 +34,13 @@ def new_flow(tx: Transaction, flow_id: UUID = FLOW, status: FlowStatus = FlowSta
 
 
 def record(
-    tx: Transaction, run_id: str, flow_id: UUID = FLOW, *, result: Any = None, error: Any = None, runtime: str = "managed"
+    tx: Transaction,
+    run_id: str,
+    flow_id: UUID = FLOW,
+    *,
+    result: Any = None,
+    error: Any = None,
+    runtime: str = "managed",
 ) -> int:
     """One completed call; its number."""
     row = {

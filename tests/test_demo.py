@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -192,7 +193,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("holdfast.cli.demo_workflows._ledger", lambda: EffectLedger(tmp_path / "effects", sync=False))
     monkeypatch.setattr("holdfast.cli.demo_workflows.MAX_FILE_BYTES", 3)
     (tmp_path / "large.py").write_text("x = 1\n")
-    token = step_context.set(StepContext(new_id(), "read#1@1", 1))
+    token = step_context.set(StepContext(str(new_id()), "read#1@1", 1, Mock()))
     try:
         with pytest.raises(ValueError, match="more than the demo reads"):
             read.fn(str(tmp_path / "large.py"))

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from holdfast.clock import to_datetime
 from holdfast.errors import HoldfastError, InvalidId
-from holdfast.flows import FlowStatus, SqlFlowStore, manager
+from holdfast.flows import FlowStatus, SqlFlowStore
 from holdfast.flows.engine.port import Wait
 from holdfast.flows.errors import FlowExists, FlowNotFound, InvalidPatch, RevisionMismatch
 from holdfast.flows.inbox.model import Address, Message
@@ -51,12 +52,12 @@ def run_ids(count: int) -> list[str]:
     ("target", "stays"), [(0, 0), (1, 1), (4, 4), (6, 6), ("work#3", 3), ("work#3@1", 3), ("work#6", 6)]
 )
 def test_what_is_behind_the_place_is_undone_and_kept(store: Store, target: int | str, stays: int) -> None:
-    num = store.run(sample)
+    store.run(sample)
     before = store.read(present)
     after = store.run(lambda tx: rewind(tx, FLOW, target, note="again"), actor="ann")
     assert store.read(kept) == run_ids(stays)
     assert (after.status, after.attempt, after.revision) == (FlowStatus.RUNNING, 2, before.revision + 1)
-    assert after.due_at == store.clock.now() if hasattr(store.clock, "now") else after.due_at
+    assert after.due_at == to_datetime(store.clock.micros())
     everything = store.read(lambda tx: SqlFlowStore(tx).list_steps(FLOW)).items
     assert [step.run_id for step in everything] == run_ids(6)
     assert [step.superseded_by for step in everything] == [None] * stays + [2] * (6 - stays)
@@ -66,13 +67,12 @@ def test_what_is_behind_the_place_is_undone_and_kept(store: Store, target: int |
         "from_attempt": 1,
         "to_attempt": 2,
         "position": stays,
-        "run_id": f"work#{stays}@1" if stays else None,
+        "last": f"work#{stays}@1" if stays else None,
         "superseded": 6 - stays,
         "patch": None,
         "note": "again",
         "by": "ann",
     }
-    assert num
 
 
 @pytest.mark.parametrize("status", ["finished", "failed", "cancelled"])
@@ -129,7 +129,7 @@ def test_records_of_others_are_left_alone(store: Store) -> None:
     assert [step.superseded_by for step in rows] == [2, 2, None]
 
 
-# -- patches ------------------------------------------------------------------------------------------------------------
+# -- patches ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_patch_is_recorded_at_the_place(store: Store) -> None:
@@ -268,7 +268,9 @@ def columns(tx: Transaction, flow_id: UUID) -> list[Any]:
 def test_a_fork_has_copies_of_what_is_before_the_place(store: Store) -> None:
     def prepare(tx: Transaction) -> None:
         num = sample(tx, key="mine", owner_session_key="ann", state={"a": 1})
-        tx.execute("UPDATE flows SET started_at = 7, package_hash = 'h', tags = '{\"x\":\"y\"}', dedupe = 'd', queue = 'q'")
+        tx.execute(
+            "UPDATE flows SET started_at = 7, package_hash = 'h', tags = '{\"x\":\"y\"}', dedupe = 'd', queue = 'q'"
+        )
         tx.execute("INSERT INTO flow_tags (name, value, created_at, flow) VALUES ('x', 'y', 1, :flow)", {"flow": num})
         rewind(tx, FLOW, 5)
         record(tx, "work#6@2", error={"kind": "k"})
@@ -441,7 +443,9 @@ def test_a_place_in_a_queue_that_another_flow_has_taken(store: Store) -> None:
 Moves = st.lists(
     st.one_of(
         st.tuples(st.just("work"), st.integers(1, 4)),
-        st.tuples(st.just("rewind"), st.integers(0, 12), st.none() | st.dictionaries(st.sampled_from("ab"), st.integers())),
+        st.tuples(
+            st.just("rewind"), st.integers(0, 12), st.none() | st.dictionaries(st.sampled_from("ab"), st.integers())
+        ),
         st.tuples(st.just("fork"), st.integers(0, 12)),
     ),
     max_size=8,
@@ -549,8 +553,9 @@ def test_ten_thousand_steps_in_under_a_tenth_of_a_second(sqlite_url: str) -> Non
         rows = [(num, f"work#{n}@1", n) for n in range(1, 10_001)]
         store.run(
             lambda tx: tx.execute(
-                "WITH r AS (@rows(flow bigint, run_id text, at bigint)) INSERT INTO steps (flow, run_id, runtime, task, "
-                "status, attempt, digest, result, created_at, updated_at) "
+                "WITH r AS (@rows(flow bigint, run_id text, at bigint)) "
+                "INSERT INTO steps (flow, run_id, runtime, task, status, attempt, digest, result, created_at, "
+                "updated_at) "
                 "SELECT flow, run_id, 'managed', 'work', 'succeeded', 1, 0, '1', at, at FROM r",
                 rows=rows,
             )
@@ -562,4 +567,3 @@ def test_ten_thousand_steps_in_under_a_tenth_of_a_second(sqlite_url: str) -> Non
             taken.append(time.perf_counter() - began)
         assert len(store.read(kept)) == 5_000
     assert min(taken) < 0.1, taken
-    assert manager

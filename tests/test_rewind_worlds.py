@@ -74,7 +74,12 @@ def test_both_go_back(site: Site, target: int | str, position: int, seen: int | 
     assert site.world.recover() is None
     assert site.seen() == [seen]
     rewound, restored = reversed(store.read(lambda tx: SqlAuditLog(tx).list()).items)
-    assert (rewound.act, restored.act, rewound.actor, restored.actor) == ("flow.rewound", "world.restored", "ann", "ann")
+    assert (rewound.act, restored.act, rewound.actor, restored.actor) == (
+        "flow.rewound",
+        "world.restored",
+        "ann",
+        "ann",
+    )
     assert (rewound.subject, restored.detail["run"]) == (str(FLOW), str(FLOW))
     assert rewound.detail["worlds"] == {site.opening.stored: restored.detail["checkpoint"]}
     assert rewound.detail["note"] == "why"
@@ -149,7 +154,9 @@ def test_two_worlds(store: Store) -> None:
     capture = second.world.capture(second.opening.scopes)
 
     def opens(tx: Transaction) -> None:
-        num = record(tx, "world:other#1@1", result={"name": "other", "stored": "site", "scopes": [SHARED], "own": False})
+        num = record(
+            tx, "world:other#1@1", result={"name": "other", "stored": "site", "scopes": [SHARED], "own": False}
+        )
         capture.write(tx, moment=Moment(FLOW, num))
 
     store.run(opens)
@@ -168,7 +175,7 @@ def test_two_worlds(store: Store) -> None:
     assert (first.seen(), second.seen()) == ([1], [None])
 
 
-# -- owners -------------------------------------------------------------------------------------------------------------
+# -- owners -----------------------------------------------------------------------------------------------------------
 
 
 def end(store: Store, flow_id: UUID = FLOW, status: str = "finished", error: Any = None) -> None:
@@ -266,7 +273,7 @@ def test_what_is_held_is_refused_but_a_wrong_place_comes_first(site: Site) -> No
         site.store.run(lambda tx: rewind(tx, FLOW, 5))
 
 
-# -- forks --------------------------------------------------------------------------------------------------------------
+# -- forks ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_fork_has_a_copy_of_its_own(site: Site) -> None:
@@ -317,7 +324,7 @@ def test_a_fork_of_a_shared_world_is_told_where_its_copy_is_to_be(store: Store) 
     assert (site.seen(), copy.seen()) == ([2], [None])
 
 
-# -- the list of places -------------------------------------------------------------------------------------------------
+# -- the list of places -----------------------------------------------------------------------------------------------
 
 
 def test_the_places_and_their_checkpoints(site: Site) -> None:
@@ -360,7 +367,9 @@ class Undone(Exception):
     pass
 
 
-Tasks = st.lists(st.sampled_from(["work", "sleep", "event:go", "world:a", "world:b", "checkpoint:a", "checkpoint:b"]), max_size=12)
+Tasks = st.lists(
+    st.sampled_from(["work", "sleep", "event:go", "world:a", "world:b", "checkpoint:a", "checkpoint:b"]), max_size=12
+)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
@@ -386,7 +395,7 @@ def test_the_places_against_a_plain_model(tasks: list[str]) -> None:
     assert all(found[place] for place in nearest(found, len(history) // 2))
 
 
-# -- crashes ------------------------------------------------------------------------------------------------------------
+# -- crashes ----------------------------------------------------------------------------------------------------------
 
 
 def prepare(tx: Transaction) -> None:
@@ -394,7 +403,9 @@ def prepare(tx: Transaction) -> None:
     new_flow(tx)
     opening = {"name": "site", "stored": f"site.{FLOW}", "scopes": [["flow", str(FLOW)]], "own": True}
     checkpoints = SqlCheckpoints(tx)
-    for number, run_id in enumerate(("world:site#1@1", "put#1@1", "checkpoint:site#1@1", "put#2@1", "checkpoint:site#2@1")):
+    for number, run_id in enumerate(
+        ("world:site#1@1", "put#1@1", "checkpoint:site#1@1", "put#2@1", "checkpoint:site#2@1")
+    ):
         num = record(tx, run_id, result=opening)
         if "put" not in run_id:
             checkpoints.insert(f"site.{FLOW}", [state(number)], name=f"c{number}", moment=Moment(FLOW, num))
@@ -403,19 +414,19 @@ def prepare(tx: Transaction) -> None:
 
 
 def state(number: int) -> State:
-    return State(
-        service="keyvalue", account_id="flow", region=str(FLOW), manifest=f"{number:064}", resources=number
-    )
+    return State(service="keyvalue", account_id="flow", region=str(FLOW), manifest=f"{number:064}", resources=number)
 
 
 SEEN = {
     "flows": "SELECT id, status, attempt, revision, due_at FROM flows ORDER BY num",
-    "steps": "SELECT f.id, s.run_id, s.superseded_by, s.result FROM steps s JOIN flows f ON f.num = s.flow ORDER BY s.num",
+    "steps": "SELECT f.id, s.run_id, s.superseded_by, s.result FROM steps s JOIN flows f ON f.num = s.flow "
+    "ORDER BY s.num",
     "restores": "SELECT r.world, c.name, r.run, r.actor FROM world_restores r JOIN world_checkpoints c "
     "ON c.num = r.checkpoint",
     "scopes": "SELECT world, account, region, owner FROM world_scopes ORDER BY 1, 2, 3",
     "checkpoints": "SELECT c.world, c.name, c.run, c.superseded, s.run_id, t.account, t.region, t.manifest "
-    "FROM world_checkpoints c JOIN steps s ON s.num = c.position JOIN world_states t ON t.checkpoint = c.num ORDER BY c.num",
+    "FROM world_checkpoints c JOIN steps s ON s.num = c.position JOIN world_states t ON t.checkpoint = c.num "
+    "ORDER BY c.num",
     "worlds": "SELECT name, restores FROM worlds ORDER BY 1",
     "audit": "SELECT seq, act, subject FROM audit_rows ORDER BY seq",
 }
@@ -488,4 +499,3 @@ def test_everything_is_found_by_flow_or_run(sqlite_url: str, query: str) -> None
         plan = [row[3] for row in store.read(lambda tx: tx.fetch(text, LOOK_UPS[query]))]
     assert plan
     assert not [line for line in plan if line.startswith("SCAN") or "rowid>" in line], plan
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from holdfast.app.face import Face
@@ -61,6 +62,14 @@ class Controls(Face):
             )
 
         return self.store.read(work)
+
+    def query(self, flow_id: UUID | str) -> dict[str, Any]:
+        """What a flow publishes about itself: see :func:`holdfast.update_state`.
+
+        Raises:
+            FlowNotFound: unknown id.
+        """
+        return self.store.read(lambda tx: manager.present(tx, parse_id(flow_id))).state
 
     def progress(self, flow_id: UUID | str) -> list[Reported]:
         """What a flow's running steps reported last; see :func:`holdfast.flows.progress.progress`."""

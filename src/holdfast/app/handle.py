@@ -11,9 +11,9 @@ from uuid import UUID
 
 from holdfast import codec
 from holdfast.app.controls import Controls
-from holdfast.flows import Flow, SqlFlowStore
+from holdfast.flows import Flow, manager
 from holdfast.flows.definitions import seconds
-from holdfast.flows.errors import FlowCancelled, FlowFailed, FlowHalted, FlowNotFound, ResultPending, UseAwait
+from holdfast.flows.errors import FlowCancelled, FlowFailed, FlowHalted, ResultPending, UseAwait
 from holdfast.flows.outcomes import Outcome
 from holdfast.store import Unit
 
@@ -38,10 +38,15 @@ class Handle(Generic[R]):
         Raises:
             FlowNotFound: it was pruned.
         """
-        found = self._hf.store.read(lambda tx: SqlFlowStore(tx).get(self.id))
-        if found is None:
-            raise FlowNotFound(self.id)
-        return found
+        return self._hf.store.read(lambda tx: manager.present(tx, self.id))
+
+    def state(self) -> dict[str, Any]:
+        """What the flow publishes about itself: see :func:`holdfast.update_state`.
+
+        Raises:
+            FlowNotFound: it was pruned.
+        """
+        return self.flow().state
 
     def result(self, timeout: float | timedelta | None = None) -> R:
         """Wait for the flow's result.

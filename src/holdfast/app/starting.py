@@ -12,7 +12,7 @@ from uuid import UUID
 from holdfast.app.controls import Controls
 from holdfast.app.handle import Handle, no_work
 from holdfast.flows.definitions import Workflow
-from holdfast.flows.requests import StartOptions, make_start, make_starts
+from holdfast.flows.requests import StartOptions, check_named, make_start, make_starts
 from holdfast.flows.starts import insert_all
 from holdfast.ids import parse_id
 from holdfast.store import Unit
@@ -158,6 +158,7 @@ class Starting(Controls):
     ) -> Callable[[Unit], None]:
         self.store.refuse_nested()
         self._register(workflow)
+        check_named(options, workflow.signature.names, len(args))
         encoded, digest = workflow.signature.encode(args, kwargs, self._options.max_payload_bytes)
         start = make_start(workflow.name, encoded, digest, options)
         return lambda unit: self._starts.submit(start, unit)

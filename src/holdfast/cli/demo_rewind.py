@@ -1,4 +1,4 @@
-"""``holdfast demo rewind``: a process is killed, the next one goes on; then the run goes back, and its files with it."""
+"""``holdfast demo rewind``: a process is killed, another one goes on; then the run goes back, and its files with it."""
 
 from __future__ import annotations
 

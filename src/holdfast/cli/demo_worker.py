@@ -37,7 +37,7 @@ def worker_process(
     command = [sys.executable, "-m", "holdfast", "worker", target]
     with log.open("ab") as out:
         process = subprocess.Popen(  # noqa: S603
-            command, stdout=out, stderr=out, cwd=log.parent, env=_environment(store, url) | environment
+            command, stdout=out, stderr=out, cwd=log.parent, env={**_environment(store, url), **environment}
         )
     try:
         yield process

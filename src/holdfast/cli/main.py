@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 
 import holdfast
-from holdfast.cli import audit, demos, doctor, flow, message, prune, queue, rewinding, schedule, worker, world
+from holdfast.cli import audit, demos, doctor, flow, message, prune, queue, schedule, worker, world
+from holdfast.cli import rewinding as _rewinding  # noqa: F401 (it adds commands to those of flows)
 from holdfast.cli.output import INTERRUPTED, UNHEARD, USAGE, Output, exit_code
 from holdfast.cli.session import Common, JsonOption, StoreOption
 from holdfast.errors import HoldfastError
@@ -25,7 +26,6 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-assert rewinding.app is flow.app  # it adds commands of its own
 app.add_typer(flow.app, name="flow")
 app.add_typer(message.event, name="event")
 app.add_typer(message.signal, name="signal")

@@ -87,7 +87,9 @@ def fork_at(
     patch: PatchOption = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option("--scope", metavar="OLD=NEW", help="Where the copy of a shared scope is to be: acme/main=acme/copy."),
+        typer.Option(
+            "--scope", metavar="OLD=NEW", help="Where the copy of a shared scope is to be: acme/main=acme/copy."
+        ),
     ] = None,
     store: StoreOption = None,
     json: JsonOption = False,
@@ -105,9 +107,7 @@ def fork_at(
 
 
 @app.command("retry")
-def retry_failed(
-    context: typer.Context, flow_id: FlowId, store: StoreOption = None, json: JsonOption = False
-) -> None:
+def retry_failed(context: typer.Context, flow_id: FlowId, store: StoreOption = None, json: JsonOption = False) -> None:
     """Have a failed or cancelled flow try again what failed it; all that succeeded is kept."""
     asked = session(context, store, json)
     wanted = parse_id(flow_id)

@@ -15,7 +15,7 @@ from holdfast.flows.engine.port import Wait
 from holdfast.flows.engine.run import Call
 from holdfast.flows.errors import FlowCancelled, FlowFailed, StartRefused
 from holdfast.flows.reading import reading
-from holdfast.flows.requests import StartOptions, make_start
+from holdfast.flows.requests import StartOptions, check_named, make_start
 from holdfast.flows.waiting import required_flow
 
 R = TypeVar("R")
@@ -93,6 +93,7 @@ async def start_child(
         id=id, key=key, owner=flow.owner, goal=goal, tags=tags or {}, queue=queue, queue_key=queue_key,
         priority=priority, delay=delay, at=at,
     )  # fmt: skip
+    check_named(options, workflow.signature.names, len(args))
     make_start(workflow.name, encoded, digest, options)  # what makes no sense is refused here, on every replay alike
 
     def prepare(call: Call) -> None:

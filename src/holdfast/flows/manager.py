@@ -29,7 +29,7 @@ def cancel(tx: Transaction, flow_id: UUID) -> Flow:
         FlowNotFound: unknown id.
         AlreadyTerminal: it is finished or failed.
     """
-    flow = _present(tx, flow_id)
+    flow = present(tx, flow_id)
     if flow.status is FlowStatus.CANCELLED or flow.cancel_requested:
         return flow
     if flow.status.terminal:
@@ -85,7 +85,7 @@ def history(tx: Transaction, flow_id: UUID) -> list[FlowEvent]:
     Raises:
         FlowNotFound: unknown id.
     """
-    flow = _present(tx, flow_id)
+    flow = present(tx, flow_id)
     flows = SqlFlowStore(tx)
     happened = list(flows.list_events(flow_id).items)
     for step in flows.list_steps(flow_id).items:
@@ -140,13 +140,18 @@ def _change(tx: Transaction, flow: Flow, change: dict[str, Any], kind: str, payl
 
 
 def _living(tx: Transaction, flow_id: UUID) -> Flow:
-    flow = _present(tx, flow_id)
+    flow = present(tx, flow_id)
     if flow.status.terminal:
         raise AlreadyTerminal(flow_id, flow.status)
     return flow
 
 
-def _present(tx: Transaction, flow_id: UUID) -> Flow:
+def present(tx: Transaction, flow_id: UUID) -> Flow:
+    """A flow that must be there.
+
+    Raises:
+        FlowNotFound: unknown id.
+    """
     flow = SqlFlowStore(tx).get(flow_id)
     if flow is None:
         raise FlowNotFound(flow_id)

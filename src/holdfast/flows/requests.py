@@ -13,6 +13,7 @@ from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, to_micros
 from holdfast.errors import InvalidId, InvalidInput
 from holdfast.flows.definitions import Workflow, seconds
+from holdfast.flows.errors import InvalidArguments
 from holdfast.ids import new_id, parse_id
 from holdfast.text import check_text
 
@@ -51,6 +52,9 @@ class StartOptions:
     dedupe: str | None = None
     delay: float | timedelta | None = None
     at: datetime | None = None
+
+
+_PLAIN = StartOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,24 @@ class Start:
     def tags_text(self) -> str | None:
         """The tags as a JSON object."""
         return codec.encode(dict(self.tags)) if self.tags else None
+
+
+def check_named(options: StartOptions, names: Sequence[str], positional: int) -> None:
+    """Refuse an option that may be meant for a parameter of the workflow of the same name.
+
+    Args:
+        names: of the workflow's parameters.
+        positional: how many of them were given by position.
+
+    Raises:
+        InvalidArguments: one could be either.
+    """
+    for name in names[positional:]:
+        if hasattr(_PLAIN, name) and getattr(options, name) != getattr(_PLAIN, name):
+            raise InvalidArguments(
+                f"{name}= is an option of the start, and a parameter of the workflow.",
+                remedy="Pass the workflow's own by position, or call the parameter otherwise.",
+            )
 
 
 def make_start(workflow_type: str, args: str, digest: int, options: StartOptions) -> Start:

@@ -58,6 +58,16 @@ class ScopesNeeded(InvalidInput):
         self.remedy = f"Name another scope for each: scopes={{{self.missing[0]!r}: ('account', 'region')}}."
 
 
+class NoCopyPossible(Conflict):
+    """The flow's world is one directory alone, and a fork would need another (WO-13)."""
+
+    code = "no_copy_possible"
+    remedy = "Rewind the flow itself; or open its world by directory(root), which has a folder for each flow."
+
+    def __init__(self, flow_id: UUID, world: str) -> None:
+        super().__init__(f"A fork of the flow {flow_id} cannot have a copy of the world {world!r}: there is only one.")
+
+
 class WorldNotOpened(InvalidInput):
     """The handle is of a world that this flow has not opened."""
 

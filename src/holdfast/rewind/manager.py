@@ -17,7 +17,7 @@ from holdfast.flows.rewinding import manager as records
 from holdfast.flows.rewinding.errors import FlowRunning, NoSuchStep
 from holdfast.flows.rewinding.model import Cut, Kept, Target, position_of
 from holdfast.pages import Page, check_limit, parse_cursor
-from holdfast.rewind.errors import CheckpointLost, NotCheckpointed, ScopesNeeded
+from holdfast.rewind.errors import CheckpointLost, NoCopyPossible, NotCheckpointed, ScopesNeeded
 from holdfast.rewind.model import OpenedWorld, Opening, Position, Taken, nearest, own_opening, rewindable
 from holdfast.rewind.sql import Source, SqlRewinds
 from holdfast.store import Transaction
@@ -92,6 +92,7 @@ def fork(
     Raises:
         FlowNotFound, NoSuchStep, RewindBeyondEnd, FlowExists, InvalidId, InvalidPatch: as there.
         NotCheckpointed, CheckpointLost: as :func:`rewind`.
+        NoCopyPossible: a world is one directory alone.
         ScopesNeeded: ``scopes`` lacks some.
         InvalidScope: a scope that cannot be, or that is its own copy.
         WorldShared: a copy's scope belongs to another run.
@@ -211,9 +212,13 @@ def _chosen(flow_id: UUID, opened: Sequence[OpenedWorld], scopes: Scopes) -> dic
     """Where the copies of shared worlds are to be.
 
     Raises:
+        NoCopyPossible: there is no place for one.
         ScopesNeeded: some lack.
         InvalidScope: one cannot be.
     """
+    for world in opened:
+        if world.opening.single:
+            raise NoCopyPossible(flow_id, world.opening.name)
     chosen = {to_scope(old): to_scope(new) for old, new in scopes.items()}
     needed = {scope for world in opened if not world.opening.own for scope in world.opening.scopes}
     taken = {scope for scope in needed if chosen.get(scope, scope) in needed}
@@ -247,7 +252,7 @@ def _copy_world(
 
 
 def _place(cut: Cut) -> dict[str, Any]:
-    return {"position": cut.position, "run_id": cut.run_id}
+    return {"position": cut.position, "last": cut.run_id}
 
 
 def _undone(cut: Cut) -> dict[str, Any]:

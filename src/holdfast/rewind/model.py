@@ -30,12 +30,14 @@ class Opening(msgspec.Struct, frozen=True):
         stored: as the store calls it.
         scopes: what it covers.
         own: stored and scopes follow from the flow's id, so that no other flow has them.
+        single: its services have no other scopes, so that there is no place for a copy.
     """
 
     name: str
     stored: str
     scopes: tuple[Scope, ...]
     own: bool
+    single: bool = False
 
 
 class OpenedWorld(NamedTuple):

@@ -224,7 +224,7 @@ def check_checkpoint_name(name: object) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidScope(
             f"{name!r} cannot be the name of a checkpoint.",
-            remedy="Use 1 to 64 letters, digits, spaces, '-', '_' or '.', beginning with a letter or digit and not ending with a space.",
+            remedy="Use 1 to 64 letters, digits, '-', '_' or '.', beginning with a letter or digit; spaces within.",
         )
     try:
         parse_id(name)

@@ -92,15 +92,13 @@ def _record(row: Row, bodies: dict[str, bytes]) -> Record:
 
 
 def _claim(tx: Transaction, epoch: int, workflow_types: Sequence[str], limit: int, *, suspect: bool) -> list[Claimed]:
-    rows: list[Row] = []
+    rows = queues.claim(tx, epoch, workflow_types, -(-limit // 2), suspect=suspect)  # neither starves the other
     least, most = (SUSPECT_CRASHES, _MANY_CRASHES) if suspect else (0, SUSPECT_CRASHES - 1)
     scalars = {"epoch": epoch, "now": tx.clock.micros(), "least": least, "most": most}
     for name in workflow_types:
         if len(rows) == limit:
             break
         rows += tx.fetch(_q["claim"], scalars | {"workflow_type": name, "limit": limit - len(rows)})
-    if len(rows) < limit:
-        rows += queues.claim(tx, epoch, workflow_types, limit - len(rows), suspect=suspect)
     return [Claimed(*row) for row in rows]
 
 

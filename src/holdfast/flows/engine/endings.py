@@ -25,14 +25,14 @@ def ending_of(run: FlowRun, at: int, max_bytes: int) -> Ending:
         error: BaseException | None = asyncio.CancelledError("the workflow cancelled itself")
     else:
         error = run.main.exception()
-    if isinstance(error, ContinueAsNew):
-        return Ending(run.num, FlowStatus.RUNNING, None, None, at, run.tied, error.encoded)
     if error is None:
         what = f"The result of {run.workflow.name}"
         result = codec.encode(run.main.result(), what=what, max_bytes=max_bytes)
         codec.decode(result, run.workflow.signature.result, what=what)
         return Ending(run.num, FlowStatus.FINISHED, result, None, at, run.tied)
     for each in _alone(error):
+        if isinstance(each, ContinueAsNew):
+            return Ending(run.num, FlowStatus.RUNNING, None, None, at, True, each.encoded, run.attempt)
         if isinstance(each, HaltingError | InvalidInput):
             raise each
         if isinstance(each, RuntimeError) and "attached to a different loop" in str(each):

@@ -42,6 +42,7 @@ class Outbox(Generic[T, R]):
         self._failed = failed
         self._items: list[T] = []
         self._writing = False
+        self._closed = False
 
     def put(self, item: T) -> None:
         """Add an item; it leaves with the next group."""
@@ -68,14 +69,25 @@ class Outbox(Generic[T, R]):
         """Drop what waits."""
         self._items = []
 
+    def close(self) -> None:
+        """Drop what waits, and try nothing again: nobody is left to hear of it."""
+        self.clear()
+        self._closed = True
+
+    def _try_again(self, group: list[T]) -> None:
+        if not self._closed:
+            self._send(group)
+
     def _send(self, group: list[T]) -> None:
         self._write(group).add_done_callback(partial(self._answered, group))
 
     def _answered(self, group: list[T], answer: asyncio.Future[R]) -> None:
         error = None if answer.cancelled() else answer.exception()
+        if self._closed:
+            return
         if isinstance(error, StoreError):
             log.warning("the store cannot take %d writes now, trying again: %s", len(group), error)
-            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._send, group)
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._try_again, group)
             return
         self._writing = False
         if error is not None:

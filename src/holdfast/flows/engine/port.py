@@ -155,6 +155,7 @@ class Ending(NamedTuple):
     Attributes:
         tied: others depend on it: a parent, children, waits, worlds.
         anew: arguments (JSON) with which it begins again instead of ending (continue-as-new).
+        attempt: the one that ends so; of a flow that begins again.
     """
 
     flow: int
@@ -164,6 +165,7 @@ class Ending(NamedTuple):
     at: int
     tied: bool = False
     anew: str | None = None
+    attempt: int = 0
 
 
 class Batch(NamedTuple):
@@ -221,7 +223,7 @@ class EnginePort(Protocol):
         ...
 
     async def attend(self, epoch: int) -> tuple[list[Attention], list[Answer]]:
-        """The flows of this worker that were touched, not touched any more, with where their waits are."""
+        """The flows of this worker that were touched, not touched any more, with the answers that their waits have."""
         ...
 
     async def standing(self, flow: int) -> list[Answer]:
@@ -242,8 +244,8 @@ class EnginePort(Protocol):
         ...
 
     def finish(self, epoch: int, endings: Sequence[Ending]) -> asyncio.Future[Mapping[int, str]]:
-        """End flows, or begin them anew; returns the status each of them has now: ``cancelled`` wins over what was
-        asked (FL-13)."""
+        """End flows, or begin them anew; returns the status of those that have ended: ``cancelled`` wins over what was
+        asked (FL-13). One that others have come to depend on meanwhile is left out: it ends only as tied."""
         ...
 
     def park(self, epoch: int, due: Sequence[tuple[int, int | None]]) -> asyncio.Future[None]:

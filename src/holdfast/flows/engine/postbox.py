@@ -18,11 +18,14 @@ from holdfast.flows.engine.run import Call, FlowRun, outcome
 from holdfast.flows.errors import LeaseLost
 from holdfast.flows.model import describe
 from holdfast.store import Transaction
+from holdfast.store.blobs import BlobCorrupt
 
 log = logging.getLogger("holdfast.flows")
 RETRY_SECONDS = 0.25
 T = TypeVar("T")
 Outgoing = tuple[FlowRun, Call | None, Record | None, Any]
+Unwanted = tuple[FlowRun, int | None, str | None]
+"""A flow's wait that is withdrawn, by its number, or an event that is freed, by the run id that had taken it."""
 
 
 class Recipient(Protocol):
@@ -84,9 +87,7 @@ class Postbox:
         refused = self._refused
         self._records: Outbox[Outgoing, Mapping[int, Record]] = Outbox(self._append, self._appended, refused)
         self._waits: Outbox[Call, list[Answer]] = Outbox(self._register, self._registered, refused)
-        self._back: Outbox[tuple[int, int | None, tuple[int, str] | None], None] = Outbox(
-            self._give_back, self._given_back, refused
-        )
+        self._back: Outbox[Unwanted, None] = Outbox(self._give_back, self._given_back, refused)
         self._endings: Outbox[tuple[FlowRun, Ending], Mapping[int, str]] = Outbox(self._finish, self._finished, refused)
         self._parks: Outbox[tuple[FlowRun, int | None], None] = Outbox(self._park, self._parked, refused)
         self._states: Outbox[tuple[FlowRun, str], None] = Outbox(self._publish, self._published, refused)
@@ -109,6 +110,11 @@ class Postbox:
         """Something waits to leave."""
         return any(box.waiting for box in self._boxes)
 
+    @property
+    def working(self) -> bool:
+        """Something is done beside."""
+        return bool(self._tasks)
+
     def flush(self) -> None:
         """Let what waits leave."""
         for box in self._boxes:
@@ -121,20 +127,38 @@ class Postbox:
 
     def close(self) -> None:
         """End what it does in the background."""
+        for box in self._boxes:
+            box.close()
         for task in self._tasks:
             task.cancel()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something beside, until it is done or the worker ends."""
+        """Do something beside, until it is done or the worker ends. It sees to its errors itself: one that gets out is
+        the engine's own."""
+        self._beside(work).add_done_callback(self._done)
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            self._recipient.broke(error)
+        self._recipient.flush_soon()
 
     async def persist(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Try until the store does it; what it cannot do now (no server, no space) it can do later."""
+        """Try until the store does it; what it cannot do now (no server, no space) it can do later. What it has lost
+        stays lost."""
         while True:
             try:
                 return await work()
+            except BlobCorrupt:
+                raise
             except StoreError as error:
                 log.warning("the store cannot do it now, trying again: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
@@ -189,7 +213,12 @@ class Postbox:
         while run.unwritten:
             self.flush()
             await run.written()
-        run.transacting, call.recorded, run.unwritten = True, True, 1
+        run.transacting, call.recorded = True, True
+        run.unwritten += 1
+        await asyncio.shield(self._beside(self._transact(call, work)))  # a halt waits until it is known what was written
+
+    async def _transact(self, call: Call, work: Callable[[Transaction], Any]) -> None:
+        run = call.run
         record = None
         try:
             record = await self.persist(lambda: self._port.transact(run.epoch, run.num, call.run_id, work))
@@ -199,7 +228,8 @@ class Postbox:
             call.recorded = False
             raise
         finally:
-            run.transacting, run.unwritten = False, 0
+            run.transacting = False
+            run.unwritten -= 1
             if record is not None and not run.evicted:
                 with excursion():
                     self._recipient.hand_over(run, call, record, outcome(call, record))
@@ -231,23 +261,31 @@ class Postbox:
                 if run.evicted or answer is None:
                     continue
                 call.answered = answer.wait
-                if call.abandoned:
-                    self.give_back(run.num, wait=answer.wait)
+                if call.abandoned and not call.recorded:
+                    self.give_back(run, wait=answer.wait)
                 elif answer.at is not None:
                     self._recipient.answered(run, answer)
                 run.notify_written()
                 self._recipient.came_to_rest(run)
         self._recipient.flush_soon()
 
-    def give_back(self, flow: int, *, wait: int | None = None, run_id: str | None = None) -> None:
-        """Nobody waits any more: withdraw a wait, or free the event that a recorded one had taken."""
-        self._back.put((flow, wait, None if run_id is None else (flow, run_id)))
+    def give_back(self, run: FlowRun, *, wait: int | None = None, run_id: str | None = None) -> None:
+        """Nobody waits any more: withdraw a wait, or free the event that a recorded one had taken. The flow does not end
+        before that is written: afterwards nobody would know of it."""
+        run.unwritten += 1
+        self._back.put((run, wait, run_id))
 
-    def _give_back(self, group: list[tuple[int, int | None, tuple[int, str] | None]]) -> asyncio.Future[None]:
+    def _give_back(self, group: list[Unwanted]) -> asyncio.Future[None]:
         waits = [wait for _, wait, _ in group if wait is not None]
-        return self._port.give_back(self._recipient.epoch, waits, [taken for _, _, taken in group if taken is not None])
+        taken = [(run.num, run_id) for run, _, run_id in group if run_id is not None]
+        return self._port.give_back(group[0][0].epoch, waits, taken)
 
-    def _given_back(self, group: list[Any], answer: None) -> None:
+    def _given_back(self, group: list[Unwanted], answer: None) -> None:
+        with excursion():
+            for run, _, _ in group:
+                run.unwritten -= 1
+                run.notify_written()
+                self._recipient.came_to_rest(run)
         self._recipient.flush_soon()
 
     # -- states -----------------------------------------------------------------------------------------------
@@ -308,7 +346,10 @@ class Postbox:
         return self._port.finish(group[0][0].epoch, [ending for _, ending in group])
 
     def _finished(self, group: list[tuple[FlowRun, Ending]], now: Mapping[int, str]) -> None:
-        self._recipient.left([run for run, ending in group if run.num not in now])
+        for run, ending in group:
+            if run.num not in now and not ending.tied:  # somebody has come to depend on its end meanwhile
+                self._endings.put((run, ending._replace(tied=True)))
+        self._recipient.left([run for run, ending in group if run.num not in now and ending.tied])
         self._recipient.ended([(run, ending._replace(status=now[run.num])) for run, ending in group if run.num in now])
         self._recipient.flush_soon()
 

@@ -166,7 +166,10 @@ class FlowRun:
         self.registering = 0
         self.stirred = 0
         self.transacting = False
+        self.lingers: Entry | None = None
         self.deferred: list[Any] = []
+        self.overdue: list[Call] = []
+        self.told: dict[str, Answer] = {}
         self.gates: list[Callable[[], object]] = []
         self.unclaimed: list[str] = []
         self.state: dict[str, Any] = {}
@@ -264,6 +267,7 @@ class FlowRun:
     def cancel(self, record: Record) -> None:
         """Deliver a recorded request to cancel (FL-13), and run to rest."""
         self.micros = max(self.micros, record.updated_at)
+        self.stirred += 1
         self.main.cancel()
         self._loop.settle()
 
@@ -280,6 +284,13 @@ class FlowRun:
             if not future.done():
                 future.set_result(None)
                 break
+
+    def take_overdue(self) -> list[Call]:
+        """Timers that fired while waits were being registered, once those are."""
+        if self.registering:
+            return []
+        taken, self.overdue = self.overdue, []
+        return taken
 
     def take_deferred(self) -> list[Any]:
         """What was held back while a transactional step was on its way."""
@@ -302,9 +313,9 @@ class FlowRun:
         return bool(self.unwritten) or any(call.step and not call.held for call in self.calls.values())
 
     def awaiting(self, run_id: str) -> Call | None:
-        """Its registered wait of that run id, if the workflow still waits and has no answer yet."""
+        """Its wait of that run id, if the workflow still waits and has no answer yet."""
         call = self.calls.get(_key(run_id))
-        if call is None or call.wait is None or call.answered is None or call.recorded or call.abandoned:
+        if call is None or call.wait is None or call.recorded or call.abandoned:
             return None
         return call
 

@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from holdfast import codec
@@ -102,6 +103,7 @@ class Worker:
         self._lost = asyncio.Event()
         self._broken: asyncio.Future[None] = self._loop.create_future()
         self._progress: dict[Call, Progress] = {}
+        self._early: dict[int, Attention] = {}
         self._doing_chores = False
         self._looking = False
 
@@ -165,7 +167,7 @@ class Worker:
             return
         with excursion():
             for flow in claimed:
-                self._begin(flow)
+                self._begin(flow, self._early.pop(flow.num, None))
         self.flush_soon()
 
     def wake_threadsafe(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
@@ -193,7 +195,8 @@ class Worker:
 
     def _idle(self) -> bool:
         """All that is left to do is to wait for a moment: a virtual clock may jump to it."""
-        return self._quiet() and not self._looking and not self._wake.is_set()
+        waking = self._looking or self._wake.is_set() or self._attempts.queued or self._post.working
+        return not waking and self._quiet()
 
     async def _renew(self) -> None:
         """Begin a new epoch whenever the old one was fenced."""
@@ -213,9 +216,11 @@ class Worker:
         self._post.clear()
         self._alarms.clear()
         self._progress.clear()
+        self._early.clear()
 
     def _forget(self, run: FlowRun) -> None:
         """Not resident any more; another run of the same flow that has taken its place stays."""
+        self._alarms.drop(run.lingers)
         if self.resident.get(run.num) is run:
             del self.resident[run.num]
             self._leaving.discard(run.num)
@@ -290,6 +295,7 @@ class Worker:
         for position, flow in enumerate(claimed, 1):
             if self._lease.epoch != epoch or self._lost.is_set():
                 return False
+            self._early.pop(flow.num, None)  # from before: what was claimed is as it is now
             with excursion():
                 self._begin(flow)
             if position % BEGIN_SLICE == 0:
@@ -298,7 +304,12 @@ class Worker:
         self.flush_soon()
         return bool(claimed)
 
-    def _begin(self, claimed: Claimed) -> None:
+    def _begin(self, claimed: Claimed, early: Attention | None = None) -> None:
+        """Run a flow.
+
+        Args:
+            early: what happened to it from outside before it was handed over.
+        """
         before = self.resident.get(claimed.num)
         if before is not None:
             if claimed.revision == 1:
@@ -308,6 +319,8 @@ class Worker:
         assert workflow is not None
         run = FlowRun(claimed, workflow, self, self._lease.epoch)
         self.resident[run.num] = run
+        if early is not None:
+            run.cancel_wanted, run.pausing = early.cancel_requested, early.paused
         try:
             run.begin()
         except Exception as error:
@@ -329,12 +342,14 @@ class Worker:
                     run.replay(page)
                 await asyncio.sleep(0)
             while run.gates and not run.evicted:
-                await asyncio.to_thread(run.gates.pop(0))
+                await self._post.persist(partial(asyncio.to_thread, run.gates.pop(0)))
+            answers = await self._post.persist(lambda: self._port.standing(run.num))
         except Exception as error:
             if not run.evicted:
-                self._halt(run, _reason(error))
+                with excursion():
+                    self._halt(run, _reason(error))
+                self.flush_soon()
             return
-        answers = await self._post.persist(lambda: self._port.standing(run.num))
         if not run.evicted:
             with excursion():
                 self._go_live(run, answers)
@@ -350,22 +365,30 @@ class Worker:
         waiting = {call.answered for call in run.calls.values()}
         for answer in answers:
             if answer.wait not in waiting:
-                self._post.give_back(run.num, wait=answer.wait)
+                self._post.give_back(run, wait=answer.wait)
         self._give_unclaimed_back(run)
         if run.cancel_wanted and not run.main.done():
             self._cancel(run)
-        for answer in answers:
+        for answer in [*answers, *run.told.values()]:
             self.answered(run, answer)
+        run.told.clear()
         self.came_to_rest(run)
 
     # -- what happens to flows from outside -------------------------------------------------------------------
 
     async def _attend(self) -> None:
-        touched, answers = await self._port.attend(self._lease.epoch)
+        epoch = self._lease.epoch
+        try:
+            touched, answers = await self._port.attend(epoch)
+        except StoreUnreachable:
+            self.fence(epoch)  # it may have been committed, and nobody would hear of it again
+            raise
         with excursion():
             for attention in touched:
                 run = self.resident.get(attention.flow)
-                if run is not None and not run.evicted:
+                if run is None:
+                    self._early[attention.flow] = attention
+                elif not run.evicted:
                     self._look_after(run, attention)
             for answer in answers:
                 run = self.resident.get(answer.flow)
@@ -374,6 +397,8 @@ class Worker:
         self.flush_soon()
 
     def _look_after(self, run: FlowRun, attention: Attention) -> None:
+        if run.num in self._leaving:
+            return  # whoever takes it up next sees it
         if attention.cancel_requested:
             run.cancel_wanted = True
             if run.live:
@@ -394,9 +419,15 @@ class Worker:
 
     def answered(self, run: FlowRun, answer: Answer) -> None:
         """A wait has its answer: record it, as a step's result is recorded (FL-12)."""
-        call = run.awaiting(answer.run_id) if answer.at is not None and run.live else None
-        if call is None or run.num in self._leaving:
+        if answer.at is None or run.num in self._leaving:
             return
+        if not run.live:
+            run.told[answer.run_id] = answer
+            return
+        call = run.awaiting(answer.run_id)
+        if call is None:
+            return
+        call.answered = answer.wait  # its registration may still be on its way back
         now = self._clock.micros()
         status = StepStatus.FAILED if answer.failed else StepStatus.SUCCEEDED
         result, error = (None, answer.answer) if answer.failed else (answer.answer, None)
@@ -405,7 +436,7 @@ class Worker:
 
     def _give_unclaimed_back(self, run: FlowRun) -> None:
         while run.unclaimed:
-            self._post.give_back(run.num, run_id=run.unclaimed.pop())
+            self._post.give_back(run, run_id=run.unclaimed.pop())
 
     # -- what flows ask for -----------------------------------------------------------------------------------
 
@@ -428,14 +459,14 @@ class Worker:
         self._attempts.abandon(call)
         self._progress.pop(call, None)
         if call.answered is not None and not call.run.evicted:
-            self._post.give_back(call.run.num, wait=call.answered)
+            self._post.give_back(call.run, wait=call.answered)
 
     def _fire(self, call: Call) -> None:
         run = call.run
         if call.abandoned or run.num in self._leaving:
             return
         if run.registering:  # what the inbox has for it goes first
-            call.alarm = self._alarms.at(self._clock.micros() + 1000, lambda: self._fire(call))
+            run.overdue.append(call)
             return
         now = self._clock.micros()
         self.completed(call, call.record(StepStatus.SUCCEEDED, None, None, 1, now, now), None)
@@ -482,6 +513,7 @@ class Worker:
         """An outcome; late ones, which nobody waits for any more, are refused."""
         if not call.abandoned:
             call.recorded = True
+            self._progress.pop(call, None)
             self._post.send(call.run, call, record, value)
 
     def unrecordable(self, call: Call, error: HoldfastError) -> None:
@@ -503,6 +535,8 @@ class Worker:
         """All steps that could run without waiting have run: let what they brought leave as one group."""
         self._post.flush()
         self._flushed()
+        if self._idle():
+            self._alarms.arm()
 
     def flush_soon(self) -> None:
         """Flush now, unless steps that are about to run will."""
@@ -510,8 +544,6 @@ class Worker:
             self.flush()
         elif self._post.waiting:
             self._attempts.urge()
-        if self._idle():
-            self._alarms.arm()
 
     @property
     def departing(self) -> bool:
@@ -544,12 +576,14 @@ class Worker:
         """A flow came to rest: it ended, waits for long, waits, pauses, or is stuck."""
         if not run.live or run.evicted:
             return
+        for call in run.take_overdue():
+            self._fire(call)
         if run.main.done():
             if not run.unwritten and run.num not in self._leaving:
                 self._end(run)
         elif run.pausing:
             if not run.at_work:
-                self._leave(run, None)
+                self._leave(run, self._clock.micros())  # resumed before that is written, it is due at once
         elif run.resting:
             self._consider_parking(run)
         elif not run.calls and not run.unwritten:
@@ -562,15 +596,20 @@ class Worker:
             return
         if all(call.wait is None for call in run.calls.values()) or 2 * len(self.resident) > self._options.concurrency:
             self._leave(run, due)
-        else:
+        elif run.lingers is None:
             stirred = run.stirred
             linger = min(LINGER, self._options.park_after)
             moment = self._clock.micros() + round(linger * MICROS_PER_SECOND)
-            self._alarms.at(moment, lambda: self._leave_if_still(run, stirred))
+            run.lingers = self._alarms.at(moment, lambda: self._leave_if_still(run, stirred))
 
     def _leave_if_still(self, run: FlowRun, stirred: int) -> None:
+        """Nothing has stirred it for a while, or it lingers once more."""
+        run.lingers = None
         if run.stirred == stirred and run.resting and not run.evicted:
             self._leave(run, run.due)
+        else:
+            with excursion():
+                self.came_to_rest(run)
 
     def _leave(self, run: FlowRun, due: int | None) -> None:
         if run.num not in self._leaving:

@@ -16,9 +16,7 @@ class FlowRunning(Conflict):
     """
 
     code = "flow_running"
-    remedy = (
-        "Pause it first, until its worker has given it up; `hf.rewind` and `holdfast flow rewind` do so."
-    )
+    remedy = "Pause it first, until its worker has given it up; `hf.rewind` and `holdfast flow rewind` do so."
 
     def __init__(self, flow_id: UUID, epoch: int, *, running: Sequence[str] = (), waited: float | None = None) -> None:
         told = f"The flow {flow_id} runs on the worker epoch {epoch}"

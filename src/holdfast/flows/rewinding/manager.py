@@ -112,7 +112,7 @@ def undo(
         "from_attempt": flow.attempt,
         "to_attempt": attempt,
         "position": cut.position,
-        "run_id": cut.run_id,
+        "last": cut.run_id,
         "superseded": superseded,
         "patch": patch,
         "note": note,
@@ -169,7 +169,7 @@ def copy(
         raise FlowExists(f"A flow {fork_id} (or one of key {key!r}) exists.")
     if change is not None:
         history.add_patch(num, flow.attempt + 1, change)
-    place = {"position": cut.position, "run_id": cut.run_id, "by": tx.actor}
+    place = {"position": cut.position, "last": cut.run_id, "by": tx.actor}
     flows = SqlFlowStore(tx)
     flows.append_event(flow.id, FORKED, place | {"to": str(fork_id)})
     flows.append_event(fork_id, FORKED, place | {"from": str(flow.id), "patch": patch})
