@@ -42,14 +42,14 @@ async def large(number: int) -> str:
     return f"{number:0{KILOBYTE}d}"
 
 
-@workflow
+@workflow(name="bench.long")
 async def long(count: int) -> int:
     for number in range(count):
         await work(number)
     return count
 
 
-@workflow
+@workflow(name="bench.longest")
 async def longest(count: int) -> int:
     total = 0
     for number in range(count):
@@ -172,7 +172,7 @@ async def spoil(world: WorldHandle, root: str) -> None:
     site.change(world.path)
 
 
-@workflow
+@workflow(name="bench.tended")
 async def tended(root: str, files: int) -> None:
     world = await open_world("site", directory(root))
     await build(world, files)

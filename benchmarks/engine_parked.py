@@ -34,13 +34,13 @@ SOME_WAIT = """SELECT f.id, w.correlation FROM waits w JOIN flows f ON f.num = w
 WHERE w.num >= :num AND w.answered_at IS NULL ORDER BY w.num LIMIT 1"""
 
 
-@workflow
+@workflow(name="bench.sleeper")
 async def sleeper(number: int) -> int:
     await sleep(timedelta(days=30))
     return number
 
 
-@workflow
+@workflow(name="bench.listener")
 async def listener(number: int) -> int:
     return await wait_for_event(TOPIC, str(number), type=int)
 

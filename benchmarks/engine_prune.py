@@ -35,7 +35,7 @@ STEPS = f"""INSERT INTO steps (flow, run_id, runtime, task, status, attempt, dig
 FROM n JOIN flows f ON f.id = {ID} JOIN (VALUES (1), (2)) s"""
 
 
-@workflow
+@workflow(name="bench.begun")
 async def begun(number: int) -> int:
     return number
 

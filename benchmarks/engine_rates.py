@@ -27,19 +27,19 @@ NAP = timedelta(minutes=1)
 WOKEN: Counter[int] = Counter()
 
 
-@workflow
+@workflow(name="bench.idle")
 async def idle(number: int) -> int:
     return number
 
 
-@workflow
+@workflow(name="bench.napper")
 async def napper(number: int) -> None:
     """Notes that it woke: once, for nothing durable follows."""
     await sleep(NAP)
     WOKEN[number] += 1
 
 
-@workflow
+@workflow(name="bench.hearer")
 async def hearer(number: int) -> None:
     await wait_for_event(TOPIC, str(number))
     WOKEN[number] += 1

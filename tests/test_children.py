@@ -22,22 +22,22 @@ async def square(number: int) -> int:
     return number * number
 
 
-@workflow
+@workflow(name="children.squared")
 async def squared(number: int) -> int:
     return await square(number)
 
 
-@workflow
+@workflow(name="children.endless")
 async def endless(name: str) -> str:
     return str(await wait_for_event("never", name))
 
 
-@workflow
+@workflow(name="children.sum_of_squares")
 async def sum_of_squares(count: int) -> int:
     return sum(await map_steps(lambda number: run_child(squared, number), range(count)))
 
 
-@workflow
+@workflow(name="children.careful")
 async def careful(number: int) -> str:
     try:
         return str(await run_child(squared, number))
@@ -45,19 +45,19 @@ async def careful(number: int) -> str:
         return f"failed: {error.detail}"
 
 
-@workflow
+@workflow(name="children.leaving")
 async def leaving(policy: str) -> str:
     child = await start_child(endless, policy, parent_close=policy)
     return str(child.id)
 
 
-@workflow
+@workflow(name="children.clinging")
 async def clinging() -> str:
     child = await start_child(endless, "clinging")
     return await child
 
 
-@workflow
+@workflow(name="children.own_parent")
 async def own_parent(id: str) -> str:
     try:
         await start_child(own_parent, "x", id=UUID(id))
@@ -66,12 +66,12 @@ async def own_parent(id: str) -> str:
     return "a cycle was let through"
 
 
-@workflow
+@workflow(name="children.watches")
 async def watches(child: UUID) -> str:
     return "unused"
 
 
-@workflow
+@workflow(name="children.nests")
 async def nests(depth: int) -> str:
     try:
         return await run_child(nests, depth + 1)
@@ -124,7 +124,7 @@ def test_a_cancelled_child_is_told_to_its_parent(store_url: str) -> None:
         (child,) = [
             flow
             for flow in hf.store.read(lambda tx: SqlFlowStore(tx).list_all()).items
-            if flow.workflow_type == "endless"
+            if flow.workflow_type == "children.endless"
         ]
         hf.cancel(child.id)
         assert handle.result(timeout=20) == "True"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.flows.engine import sql_port
+from holdfast.flows.engine import claims
 from holdfast.flows.engine.port import Claimed
 from holdfast.flows.errors import DuplicateStep
 from holdfast.store import Transaction
@@ -79,12 +79,12 @@ def test_a_rehearsed_kill_makes_no_noise(
 
 def test_the_explorer_finds_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that forgets the last record of a history is caught."""
-    remembered = sql_port._with_histories
+    remembered = claims._with_past
 
     def forgetful(tx: Transaction, claimed: list[Claimed]) -> list[Claimed]:
         return [flow._replace(history=list(flow.history)[:-1]) for flow in remembered(tx, claimed)]
 
     numbers = iter(range(10_000))
-    monkeypatch.setattr(sql_port, "_with_histories", forgetful)
+    monkeypatch.setattr(claims, "_with_past", forgetful)
     with pytest.raises((AssertionError, DuplicateStep)):
         check(SCENARIOS["sequential"], lambda: f"sqlite:///{tmp_path}/{next(numbers)}.db", tmp_path, processes=False)

@@ -12,13 +12,14 @@ import pytest
 
 from holdfast import FlowCancelled, Holdfast, WaitTimedOut, sleep, step, workflow
 from holdfast.flows import FlowStatus
+from holdfast.flows.engine import claims
 from holdfast.flows.engine.port import Claimed
 from holdfast.flows.engine.sql_port import SqlEnginePort
 from holdfast.flows.engine.worker import Worker
 from holdfast.flows.inbox.manager import pending_events
 from holdfast.flows.waiting import wait_for_event
 from holdfast.ids import new_id
-from tests.waiting_kit import flow_num, until
+from tests.waiting_kit import flow_num, until, waits
 
 GO = threading.Event()
 RAN: list[str] = []
@@ -86,29 +87,31 @@ async def quick() -> str:
 
 
 @workflow
-async def two_steps() -> str:
+async def two_in_a_row() -> str:
     return await blocked() + await quick()
 
 
 @workflow
-async def awaits(name: str) -> int:
-    return int(await wait_for_event("topic", name))
+async def awaits_briefly(name: str) -> int:
+    """The time-out keeps it in memory: it is not found by leaving and coming back."""
+    return int(await wait_for_event("topic", name, timeout=8))
 
 
 @workflow
-async def replays(name: str) -> int:
+async def replays_and_awaits(name: str) -> int:
     await quick()
-    return int(await wait_for_event("topic", name))
+    await quick()
+    return int(await wait_for_event("topic", name, timeout=60))
 
 
 @workflow
-async def lingers() -> None:
+async def sleeps_long() -> None:
     await sleep(60)
     await quick()
 
 
 @workflow
-async def times_out(name: str) -> str:
+async def comes_late(name: str) -> str:
     async def waits() -> str:
         try:
             return str(await wait_for_event("topic", name, timeout=0.2))
@@ -120,7 +123,7 @@ async def times_out(name: str) -> str:
 
 def test_resumed_before_it_was_given_up(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Holdfast(store_url) as hf:
-        handle = hf.start(two_steps)
+        handle = hf.start(two_in_a_row)
         num = flow_num(hf, handle.id)
         until(lambda: RAN)
         hf.pause(handle.id)
@@ -138,8 +141,8 @@ def test_resumed_before_it_was_given_up(store_url: str, monkeypatch: pytest.Monk
 
 def test_answered_before_its_registration_is_known(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     hold = Hold(monkeypatch, "wait")
-    with Holdfast(store_url) as hf:
-        handle = hf.start(awaits, "A")
+    with Holdfast(store_url, park_after=3600) as hf:
+        handle = hf.start(awaits_briefly, "A")
         num = flow_num(hf, handle.id)
         hold.reached.wait(10)
         assert hf.emit("topic", "A", 7).delivered
@@ -150,15 +153,14 @@ def test_answered_before_its_registration_is_known(store_url: str, monkeypatch: 
 
 
 def test_answered_while_it_replays(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from holdfast.flows.engine import claims
-
     monkeypatch.setattr(claims, "AT_ONCE", 1)
-    with Holdfast(store_url, park_after=0.0) as hf:
-        handle = hf.start(replays, "A")
+    with Holdfast(store_url, park_after=3600) as hf:
+        handle = hf.start(replays_and_awaits, "A")
         num = flow_num(hf, handle.id)
-        until(lambda: handle.flow().status is FlowStatus.WAITING)
-        hold = Hold(monkeypatch, "standing")
+        until(lambda: waits(hf, handle.id))
         hf.pause(handle.id)
+        until(lambda: handle.flow().epoch is None)
+        hold = Hold(monkeypatch, "standing")
         hf.resume(handle.id)
         hold.reached.wait(10)
         assert hf.emit("topic", "A", 7).delivered
@@ -179,7 +181,7 @@ def test_cancelled_before_it_was_adopted(store_url: str, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(Worker, "adopt", late)
     with Holdfast(store_url, park_after=3600) as hf:
-        handle = hf.start(lingers, id=new_id())
+        handle = hf.start(sleeps_long, id=new_id())
         num = flow_num(hf, handle.id)
         hf.cancel(handle.id)
         until(lambda: not touched(hf, num))
@@ -192,7 +194,7 @@ def test_an_event_that_came_too_late_is_back_before_its_flow_ends(
     store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Holdfast(store_url, park_after=3600) as hf:
-        handle = hf.start(times_out, "A")
+        handle = hf.start(comes_late, "A")
         until(lambda: handle.flow().status is FlowStatus.RUNNING and RAN)
         records = Hold(monkeypatch, "append")
         back = Hold(monkeypatch, "give_back", before=True)

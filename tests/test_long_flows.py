@@ -35,7 +35,7 @@ async def key() -> str:
     return current_step().idempotency_key
 
 
-@workflow
+@workflow(name="long_flows.publishing")
 async def publishing() -> dict[str, Any]:
     update_state({"wave": 1, "notes": {"a": 1, "b": 2}})
     with pytest.raises(InvalidPatch):
@@ -47,7 +47,7 @@ async def publishing() -> dict[str, Any]:
     return state()
 
 
-@workflow
+@workflow(name="long_flows.rounds")
 async def rounds(number: int, keys: list[str]) -> list[str]:
     keys = [*keys, await key()]
     update_state({"round": number})
@@ -57,19 +57,19 @@ async def rounds(number: int, keys: list[str]) -> list[str]:
     return keys
 
 
-@workflow
+@workflow(name="long_flows.anew_wrongly")
 async def anew_wrongly() -> None:
     continue_as_new(rounds, 1, [])
 
 
-@workflow
+@workflow(name="long_flows.voluminous")
 async def voluminous(sizes: list[int]) -> list[int]:
     found = [len(await large(size)) for size in sizes]
     await wait_for_signal("go")
     return found
 
 
-@workflow
+@workflow(name="long_flows.longish")
 async def longish(count: int) -> int:
     total = 0
     for number in range(count):
@@ -178,12 +178,12 @@ def stops_in_thread() -> str:
     return "nobody hears it"
 
 
-@workflow
+@workflow(name="long_flows.reporting")
 async def reporting() -> str:
     return await reports([])
 
 
-@workflow
+@workflow(name="long_flows.stopping")
 async def stopping() -> None:
     await stops_in_thread()
 

@@ -10,11 +10,13 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from holdfast import (
     Holdfast,
+    Queue,
     StepFailed,
     WorldHandle,
     continue_as_new,
@@ -25,10 +27,10 @@ from holdfast import (
     step,
     workflow,
 )
-from holdfast.flows import manager
-from holdfast.flows.errors import FlowFailed, FlowHalted, InvalidPatch
+from holdfast.flows import SqlFlowStore, manager
+from holdfast.flows.errors import FlowFailed, FlowHalted, InvalidPatch, UseAwait
 from holdfast.flows.rewinding.errors import FlowRunning, NothingToRetry, RewindBeyondEnd
-from holdfast.rewind.errors import NotCheckpointed, ScopesNeeded
+from holdfast.rewind.errors import NoCopyPossible, NotCheckpointed
 from holdfast.store import Store, open_store
 from holdfast.testing.crash.fuse import Fuse, Killed, rehearse
 from holdfast.testing.hush import hushed
@@ -167,37 +169,77 @@ def test_a_flow_that_runs_is_rewound_once_its_step_has_ended(hf: Holdfast, tmp_p
     assert handle.flow().attempt == 2
 
 
-def test_a_flow_that_was_killed_anywhere_in_its_way_back(tmp_path: Path) -> None:
-    """At every write point of the store and of the directory: on resuming, each wave finds the files of its time."""
-    points = 0
+def test_nobody_waits_on_the_loop_that_has_to_do_the_work(sqlite_url: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Holdfast(sqlite_url) as hf:
+            handle = await hf.astart(holding, str(tmp_path))
+            assert await asyncio.to_thread(begun.wait, SECONDS)
+            with pytest.raises(UseAwait, match="to_thread"):
+                hf.rewind(handle.id, "one")
+            threading.Timer(0.2, gate.set).start()
+            await asyncio.to_thread(hf.rewind, handle.id, "one")
+            assert await handle == ["first", "held"]
+            hf.rewind(handle.id, "one")  # nothing to wait for
+            assert await handle == ["first", "held"]
+
+    asyncio.run(main())
+
+
+def test_a_flow_of_a_queue_takes_its_turn_again(hf: Holdfast, tmp_path: Path) -> None:
+    hf.queue(Queue("builds", concurrency=1))
+    handle = hf.start(waves, str(tmp_path), 2, queue="builds")
+    assert handle.result(SECONDS) == undisturbed(2)
+    hf.rewind(handle.id, "wave 1")
+    fork = hf.fork(handle.id, 0)
+    assert handle.result(SECONDS) == fork.result(SECONDS) == undisturbed(2)
+    assert fork.flow().queue == "builds"
+
+
+FORK = UUID("01890000-0000-7000-8000-00000000000f")
+AGAIN: dict[str, Callable[[Holdfast, UUID], Any]] = {
+    "rewind": lambda hf, flow_id: hf.rewind(flow_id, "wave 1", patch={"tone": "bold"}),
+    "fork": lambda hf, flow_id: hf.fork(flow_id, "wave 1", id=FORK, patch={"tone": "bold"}),
+}
+
+
+@pytest.mark.parametrize("verb", AGAIN)
+def test_killed_anywhere_both_are_of_one_time(verb: str, tmp_path: Path) -> None:
+    """At every write point of the store and of the directory: on resuming, each wave finds the files of its time, and
+    nothing that was recorded runs again."""
+    seen = set()
     for point in count(1):
         url, root = f"sqlite:///{tmp_path}/{point}.db", tmp_path / str(point)
         with Holdfast(url, workflows=[waves]) as hf:
-            handle = hf.start(waves, str(root), 2)
-            assert handle.result(SECONDS) == undisturbed(2)
+            source = hf.start(waves, str(root), 2)
+            assert source.result(SECONDS) == undisturbed(2)
         fuse = Fuse(point, rehearse)
+        target = source.id if verb == "rewind" else FORK
         with hushed(), suppress(Killed):
-            asyncio.run(_rewind_until(fuse, url, handle.id))
+            asyncio.run(_until_it_blows(fuse, url, lambda hf: AGAIN[verb](hf, source.id), target))  # noqa: B023
         probes.clear()
         with open_store(url) as store:
             store.run(lambda tx: tx.execute("UPDATE workers SET pid = 2147483647"))
-            done = store.read(lambda tx: kept(tx, handle.id))  # noqa: B023
-            store.run(lambda tx: tx.execute("UPDATE flows SET paused = FALSE"))
+            flow = store.read(lambda tx: SqlFlowStore(tx).get(target))  # noqa: B023
+            done = store.read(lambda tx: kept(tx, target)) if flow else []  # noqa: B023
         ran.clear()
-        with hushed(), Holdfast(url, workflows=[waves], lease=1.0) as hf:
-            assert hf.handle(handle.id).result(SECONDS) == undisturbed(2), point
-        assert files(root, handle.id).keys() == {"page-1", "page-2"}
-        again = {run_id for run_id in ("write#1@1", "write#2@1", "write#2@2") if run_id in done}
+        begun_anew = flow is not None and (verb == "fork" or flow.attempt == 2)
+        if flow is not None:
+            with hushed(), Holdfast(url, workflows=[waves], lease=1.0) as hf:
+                assert hf.handle(target).result(SECONDS) == undisturbed(2), point
+            assert files(root, target) == {"page-1": "plain", "page-2": "bold" if begun_anew else "plain"}
+        if verb == "fork":
+            assert files(root, source.id) == {"page-1": "plain", "page-2": "plain"}
         assert "page-1" not in ran
-        assert not ({"write#2@1", "write#2@2"} & again and "page-2" in ran), (point, done, ran)
-        points = point
+        assert not ("page-2" in ran and any(run_id.startswith("write#2@") for run_id in done)), (point, done)
+        seen.add((begun_anew, bool(ran)))
         if fuse.where is None:
             break
-    assert points > 15
+    assert point > 15
+    assert seen >= {(False, False), (True, True), (True, False)}
 
 
-async def _rewind_until(fuse: Fuse, url: str, flow_id: Any) -> None:
-    """Rewind, and go on, until the fuse blows or the flow has ended."""
+async def _until_it_blows(fuse: Fuse, url: str, act: Callable[[Holdfast], Any], flow_id: UUID) -> None:
+    """Act, and go on, until the fuse blows or the flow has ended."""
     lit: list[bool] = []
 
     def probe(where: str) -> None:
@@ -208,7 +250,7 @@ async def _rewind_until(fuse: Fuse, url: str, flow_id: Any) -> None:
         probes.append(fuse)
         lit.append(True)
         with suppress(FlowHalted, FlowFailed):
-            await asyncio.to_thread(hf.rewind, flow_id, "wave 1", note="x")
+            await asyncio.to_thread(act, hf)
             waiting = asyncio.ensure_future(hf.handle(flow_id)._wait())
             await asyncio.to_thread(_wait_for, fuse, waiting)
             waiting.cancel()
@@ -270,8 +312,40 @@ def test_two_flows_cannot_have_one_directory_at_a_time(hf: Holdfast, tmp_path: P
     assert first.result(SECONDS) == ["held"]
     hf.retry(second.id)
     assert second.result(SECONDS) == ["held"], "each has a checkpoint of one name"
-    with pytest.raises(ScopesNeeded):
-        hf.fork(second.id, "one")
+    for scopes in (None, {DirectoryWorld.LOCAL: ("a", "b")}):
+        with pytest.raises(NoCopyPossible):
+            hf.fork(second.id, "one", scopes=scopes)
+
+
+def test_two_directories_are_two_worlds_whatever_they_are_called(hf: Holdfast, tmp_path: Path) -> None:
+    first = hf.start(sharing, str(tmp_path / "a"), True)
+    assert begun.wait(SECONDS)
+    assert hf.start(sharing, str(tmp_path / "b"), False).result(SECONDS) == []
+    gate.set()
+    assert first.result(SECONDS) == ["held"]
+
+
+@workflow
+async def roaming() -> list[str]:
+    site = await open_world("site", directory("site", alone=True))
+    await write(site, "page", "")
+    await site.checkpoint("one")
+    return await look(site)
+
+
+def test_a_directory_that_is_another_by_now(hf: Holdfast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    handle = hf.start(roaming)
+    assert handle.result(SECONDS) == ["page"]
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    hf.rewind(handle.id, "one")
+    with pytest.raises(FlowHalted, match="another directory"):
+        handle.result(SECONDS)
+    assert not (tmp_path / "elsewhere" / "site").exists()
+    monkeypatch.chdir(tmp_path)
+    hf.resume(handle.id)
+    assert handle.result(SECONDS) == ["page"]
 
 
 # -- bad use ----------------------------------------------------------------------------------------------------------

@@ -26,29 +26,29 @@ class Parcel:
     carrier: str
 
 
-@workflow
+@workflow(name="waiting.await_parcel")
 async def await_parcel(order: str, within: float | None = None) -> Parcel:
     return await wait_for_event("shipped", order, timeout=within, type=Parcel)
 
 
-@workflow
+@workflow(name="waiting.await_two")
 async def await_two(order: str) -> list[int]:
     first = await wait_for_event("shipped", order, type=Parcel)
     second = await wait_for_event("shipped", order, type=Parcel)
     return [first.number, second.number]
 
 
-@workflow
+@workflow(name="waiting.await_signal")
 async def await_signal() -> str:
     return str(await wait_for_signal("go", type=str))
 
 
-@workflow
+@workflow(name="waiting.await_leave")
 async def await_leave(amount: int, within: float | None = None) -> Decision:
     return await approval("refund", {"amount": amount}, approvers=["ann"], timeout=within)
 
 
-@workflow
+@workflow(name="waiting.patient")
 async def patient(order: str) -> str:
     try:
         await wait_for_event("shipped", order, timeout=timedelta(days=14))
@@ -57,13 +57,13 @@ async def patient(order: str) -> str:
     return "came"
 
 
-@workflow
+@workflow(name="waiting.race")
 async def race(order: str) -> list[object]:
     first = await any_of(wait_for_event("left", order), wait_for_event("right", order), sleep(3600))
     return list(first)
 
 
-@workflow
+@workflow(name="waiting.both")
 async def both(order: str) -> list[object]:
     return await all_of(wait_for_event("left", order), wait_for_event("right", order))
 
@@ -80,7 +80,7 @@ async def counted(number: int) -> int:
     return at_once
 
 
-@workflow
+@workflow(name="waiting.mapped")
 async def mapped(count: int, limit: int | None) -> int:
     return max(await map_steps(counted, range(count), limit=limit))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import RFC_4122, UUID
 
+from uuid_utils import uuid7 as _uuid7
 from uuid_utils.compat import uuid7
 
 from holdfast.errors import InvalidId
@@ -14,6 +15,11 @@ _NUM_BITS = 62
 def new_id() -> UUID:
     """A fresh UUIDv7: random, and ascending with time."""
     return uuid7()
+
+
+def new_id_text() -> str:
+    """The text of a :func:`new_id`, at a sixth of the price."""
+    return str(_uuid7())
 
 
 def parse_id(value: UUID | str) -> UUID:

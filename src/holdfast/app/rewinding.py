@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio.events import _get_running_loop
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from holdfast.app.handle import Handle
 from holdfast.flows import Flow, manager
 from holdfast.flows.definitions import seconds
 from holdfast.flows.engine.worker import Worker
+from holdfast.flows.errors import UseAwait
 from holdfast.flows.rewinding.model import Target
 from holdfast.ids import parse_id
 from holdfast.pages import Page
@@ -51,12 +53,13 @@ class Rewinding(Controls):
             FlowRunning: a step did not end in time; the flow goes on as before.
             InvalidPatch, NotSerialisable, PayloadTooLarge: the patch cannot be used.
             WorldShared: another run owns a scope by now (WO-13).
+            UseAwait: the flow runs on the event loop that called this.
             CheckpointLost, RestorePending, PlaceTaken, BeingCancelled: it cannot be now.
         """
         wanted = parse_id(flow_id)
         flow = rewind_flow(
             self.store, wanted, to_step, patch=patch, note=note, timeout=seconds(timeout, "A time-out"), actor=actor,
-            running=lambda: self._running(wanted),
+            running=lambda: self._running(wanted), waiting=self._refuse_own_loop,
         )  # fmt: skip
         self._wake()
         return flow
@@ -83,7 +86,7 @@ class Rewinding(Controls):
         Raises:
             FlowNotFound, NoSuchStep, RewindBeyondEnd, NotCheckpointed, CheckpointLost: there is no such place.
             FlowExists, InvalidId: of ``id`` and ``key``.
-            ScopesNeeded, InvalidScope, WorldShared: of ``scopes``.
+            ScopesNeeded, NoCopyPossible, InvalidScope, WorldShared: of ``scopes``.
             InvalidPatch, NotSerialisable, PayloadTooLarge: the patch cannot be used.
         """
         wanted = parse_id(flow_id)
@@ -115,6 +118,14 @@ class Rewinding(Controls):
         """
         wanted = parse_id(flow_id)
         return self.store.read(lambda tx: positions(tx, wanted, limit=limit, after=after))
+
+    def _refuse_own_loop(self) -> None:
+        """The worker could not give the flow up while its loop waits for that."""
+        if _get_running_loop() is not None and _get_running_loop() is self._loop:
+            raise UseAwait(
+                "rewind() of a flow that runs would block the event loop on which it runs.",
+                remedy="In a coroutine write `await asyncio.to_thread(hf.rewind, …)`.",
+            )
 
     def _running(self, flow_id: UUID) -> list[str]:
         """Run ids of the flow's steps that run here."""

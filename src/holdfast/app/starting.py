@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
 from holdfast.app.controls import Controls
 from holdfast.app.handle import Handle, no_work
 from holdfast.flows.definitions import Workflow
-from holdfast.flows.requests import StartOptions, check_named, make_start, make_starts
+from holdfast.flows.requests import Start, StartOptions, check_named, make_start, make_starts
 from holdfast.flows.starts import insert_all
 from holdfast.ids import parse_id
-from holdfast.store import Unit
+from holdfast.store import Transaction, Unit
 from holdfast.store.units import await_for, wait_for
 
 R = TypeVar("R")
 GROUP = 1000
 """So many of many flows are started with one commit."""
+AHEAD = 2
+"""So many groups are on their way at most, so that the database never waits for the next one."""
 
 
 class Starting(Controls):
@@ -130,7 +133,8 @@ class Starting(Controls):
         Raises:
             InvalidArguments, NotSerialisable, PayloadTooLarge, InvalidId, InvalidInput: as :meth:`start`; nothing was
                 written.
-            FlowExists: a key belongs to other arguments; nothing of its group was written.
+            FlowExists: a key belongs to other arguments; nothing of its group was written, though groups around it
+                were.
             QueueNotFound: there is no such queue.
             NestedUnit, StoreError: as :meth:`start`.
         """
@@ -142,12 +146,35 @@ class Starting(Controls):
         )  # fmt: skip
         starts = make_starts(workflow, calls, options, keys, queue_key, self._options.max_payload_bytes)
         handles: list[Handle[R]] = []
-        for first in range(0, len(starts), GROUP):
-            group = starts[first : first + GROUP]
-            ids = self._act(partial(insert_all, starts=group), "user")
-            handles += [Handle(self, UUID(flow_id), workflow.signature.result) for flow_id in ids]
-            progress(len(handles))
+        sent: deque[Future[list[str]]] = deque()
+        ahead = min(AHEAD, self.store.backend.group - 1)  # where units do not share commits they would overtake others
+        groups = [starts[first : first + GROUP] for first in range(0, len(starts), GROUP)]
+        for group in [*groups, *[None] * ahead]:
+            if group is not None:
+                sent.append(self._insert(group))
+            if len(sent) > ahead or (group is None and sent):
+                ids = sent.popleft().result()
+                handles += [Handle(self, UUID(flow_id), workflow.signature.result) for flow_id in ids]
+                progress(len(handles))
+        self._wake()
         return handles
+
+    def _insert(self, starts: Sequence[Start]) -> Future[list[str]]:
+        """Have a group started; the next one is made ready while the database is at it."""
+        future: Future[list[str]] = Future()
+
+        def work(tx: Transaction) -> list[str]:
+            self.store.backend.announce(tx)
+            return insert_all(tx, starts)
+
+        def settle(unit: Unit) -> None:
+            if unit.error is not None:
+                future.set_exception(unit.error)
+            else:
+                future.set_result(unit.result)
+
+        self.store.submit(Unit(work, settle, idempotent=True, actor="user"))
+        return future
 
     def _register(self, workflow: Workflow[..., Any]) -> None:
         if self._registry.get(workflow.name) is not workflow:

@@ -26,6 +26,7 @@ from holdfast.rewind.handing import rewind_flow
 from holdfast.store import Store
 from holdfast.worlds import World
 from holdfast.worlds.directory import DirectoryWorld
+from holdfast.worlds.directory.naming import world_name
 
 WORKER_TARGET = "holdfast.cli.demo_site:hf"
 POLL_SECONDS = 0.02
@@ -124,7 +125,7 @@ class RewindDemo:
             rewind_flow(store, flow, "wave 2", patch=NOTE, note="wave 3 is too plain", actor="demo")
             kept, lines = self._keys(store, flow), self._lines()
             # whoever opens the world next puts it back: here we do, to look at it
-            World(store, "site", [DirectoryWorld.at(self._site, store)], [DirectoryWorld.LOCAL])
+            World(store, world_name(self._site), [DirectoryWorld.at(self._site, store)], [DirectoryWorld.LOCAL])
             rewound = self._files()
             self._tell("… and it goes on from there.")
             self._work(store, flow)

@@ -14,11 +14,12 @@ from rich.text import Text
 
 from holdfast.cli.output import clean, counted, table
 from holdfast.cli.session import AfterOption, JsonOption, LimitOption, StoreOption, actor, session
-from holdfast.cli.world_place import Seen, UnreadableView, opened_place, place_of, store_of, without, world_name
+from holdfast.cli.world_place import Seen, UnreadableView, opened_place, place_of, store_of, without
 from holdfast.ids import parse_id
 from holdfast.worlds import MergeReport
 from holdfast.worlds.checkpoints import Checkpoint, SqlCheckpoints
 from holdfast.worlds.comparing import Part, WorldDiff, compare, describe_change, printable
+from holdfast.worlds.directory.naming import world_name
 from holdfast.worlds.model import Change, encode_view
 from holdfast.worlds.restoring import abandon_restore
 

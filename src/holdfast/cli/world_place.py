@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,12 +23,12 @@ from holdfast.worlds.checkpoints import Checkpoint, SqlCheckpoints
 from holdfast.worlds.comparing import Part, Views, printable
 from holdfast.worlds.directory import DirectoryWorld, Obstacle, StoreInside, TreeView
 from holdfast.worlds.directory.exclusions import patterns_of
+from holdfast.worlds.directory.naming import world_name
 from holdfast.worlds.errors import CheckpointNotFound, InvalidScope, UnknownService
 from holdfast.worlds.manifests import get_view
 from holdfast.worlds.ownership import describe_scope
 from holdfast.worlds.world import World
 
-_BASENAME = 40
 _MOST_NAMED = 5
 _NO_STORE = "Name another store by --store or HOLDFAST_URL; `holdfast world checkpoint` makes a new one."
 
@@ -193,13 +192,6 @@ def place_of(
     if account is None or region is None:
         return Place(directory, name, DirectoryWorld.LOCAL, True, tuple(exclude or ()))
     return Place(directory, name, Scope(account, region), False, tuple(exclude or ()))
-
-
-def world_name(directory: Path) -> str:
-    """A name that says which directory it is, and that no other directory has."""
-    path = directory.resolve()
-    base = "".join(ch if ch.isascii() and ch.isalnum() else "-" for ch in path.name).strip("-")[:_BASENAME]
-    return f"{base or 'root'}-{sha256(bytes(path)).hexdigest()[:12]}"
 
 
 @contextmanager

@@ -99,8 +99,8 @@ async def start_child(
     def prepare(call: Call) -> None:
         derived = options if id is not None else replace(options, id=uuid5(UUID(flow.id), call.run_id))
         start = make_start(workflow.name, encoded, digest, derived)
-        call.birth = replace(
-            start, named=id is not None, parent=flow.num, parent_close=parent_close, depth=flow.depth + 1
+        call.birth = start._replace(
+            named=id is not None, parent=flow.num, parent_close=parent_close, depth=flow.depth + 1
         )
         call.reads = reading(UUID, "The child's id", _refused)
 

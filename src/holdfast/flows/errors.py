@@ -168,6 +168,13 @@ class Restless(HaltingError):
     remedy = "Look for a loop around `await asyncio.sleep(0)`; wait for a step or a sleep of some length instead."
 
 
+class HistoryDamaged(HaltingError):
+    """What the flow has recorded cannot be read any more."""
+
+    code = "history_damaged"
+    remedy = "Restore the database from a backup, then `holdfast flow resume`; or rewind the flow to an earlier step."
+
+
 class EngineFault(HaltingError):
     """Something is wrong with the engine itself; the flow is held rather than lost."""
 

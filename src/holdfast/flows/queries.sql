@@ -11,6 +11,9 @@ s.updated_at, s.superseded_by, s.blob
 -- part: ended
 status IN ('finished', 'failed', 'cancelled')
 
+-- part: over
+status NOT IN ('created', 'running', 'waiting')
+
 -- part: sought
 f.created_at >= :since
 AND (CAST(:workflow_type AS text) IS NULL OR f.workflow_type = :workflow_type)
@@ -126,16 +129,18 @@ WHERE workflow_type = :workflow_type AND status = :status AND created_at < :befo
 
 -- name: lock_expired
 WITH r AS (@rows(num bigint))
-SELECT num FROM flows WHERE num IN (SELECT num FROM r) AND {ended} AND updated_at < :before
+SELECT num FROM flows WHERE num IN (SELECT num FROM r) AND {over} AND updated_at < :before
 
 -- name: lock_expired [postgres]
 WITH r AS (@rows(num bigint))
-SELECT num FROM flows WHERE num IN (SELECT num FROM r) AND {ended} AND updated_at < :before FOR UPDATE SKIP LOCKED
+SELECT num FROM flows WHERE num IN (SELECT num FROM r) AND {over} AND updated_at < :before FOR UPDATE SKIP LOCKED
 
 -- name: drop_signals
 WITH r AS (@rows(num bigint))
-DELETE FROM inbox WHERE kind = 'signal' AND flow IS NULL
-    AND correlation IN (SELECT CAST(f.id AS text) FROM r JOIN flows f ON f.num = r.num)
+DELETE FROM inbox WHERE num IN (
+    SELECT i.num FROM r CROSS JOIN flows f CROSS JOIN inbox i
+    WHERE f.num = r.num AND i.kind = 'signal' AND i.flow IS NULL AND i.correlation = CAST(f.id AS text)
+)
 
 -- name: note_remains
 WITH r AS (@rows(num bigint)) INSERT INTO flow_remains (flow) SELECT num FROM r WHERE TRUE ON CONFLICT DO NOTHING

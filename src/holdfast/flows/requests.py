@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from holdfast import codec
@@ -14,7 +14,7 @@ from holdfast.clock import MICROS_PER_SECOND, to_micros
 from holdfast.errors import InvalidId, InvalidInput
 from holdfast.flows.definitions import Workflow, seconds
 from holdfast.flows.errors import InvalidArguments
-from holdfast.ids import new_id, parse_id
+from holdfast.ids import new_id_text, parse_id
 from holdfast.text import check_text
 
 MAX_KEY = 500
@@ -57,8 +57,7 @@ class StartOptions:
 _PLAIN = StartOptions()
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """A request to start a flow.
 
     Attributes:
@@ -135,9 +134,8 @@ def make_start(workflow_type: str, args: str, digest: int, options: StartOptions
     check_text(options.owner, "owner")
     check_text(options.goal, "goal")
     _check_queue(options)
-    flow_id = new_id() if options.id is None else _chosen_id(options.id)
     return Start(
-        id=str(flow_id),
+        id=new_id_text() if options.id is None else str(_chosen_id(options.id)),
         named=options.id is not None,
         key=check_key(options.key, "a key"),
         workflow_type=workflow_type,
@@ -191,7 +189,7 @@ def make_starts(
         place = queue_key if isinstance(queue_key, str) else _check_place(queue_key(*args, **kwargs))
         seed = secrets.randbits(63)
         starts.append(
-            replace(common, id=str(new_id()), key=key, args=encoded, digest=digest, seed=seed, queue_key=place)
+            common._replace(id=new_id_text(), key=key, args=encoded, digest=digest, seed=seed, queue_key=place)
         )
     _check_repeats(starts)
     return starts

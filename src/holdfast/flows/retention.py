@@ -20,7 +20,7 @@ from holdfast.pages import EVERYTHING
 from holdfast.store import Row, Store, Transaction, as_store, load_queries
 
 _q = load_queries("holdfast.flows")
-SLICE_SECONDS = 0.004
+SLICE_SECONDS = 0.001
 """So long a slice goes on deleting; what it had begun by then and the commit come on top. 20 ms are promised (FL-9)."""
 PAGE = 2048
 DAY_SECONDS = 86_400.0

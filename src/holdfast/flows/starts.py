@@ -145,7 +145,7 @@ def insert_flows(
     rows = [_row(s, now, take) for s, take in zip(starts, takes, strict=True) if s.queue not in unknown]
     inserted = {row[0]: row for row in tx.fetch(_q["insert_flows"], {"epoch": epoch}, rows=rows)}
     leased = [
-        Claimed(row[1], row[0], s.workflow_type, s.args, 1, row[3], now, False, 1, 0, False)
+        _leased(s, row[1], row[0], row[3], now, cancelled=False)
         for s in starts
         if (row := inserted.get(s.id)) and row[2] is not None
     ]
@@ -156,7 +156,7 @@ def insert_flows(
         return Started([start.id for start in starts], leased)
     found = Found(tx, starts)
     leased += [
-        Claimed(f.num, f.id, s.workflow_type, s.args, 1, s.seed, f.started_at, bool(f.cancel_requested), 1, 0, False)
+        _leased(s, f.num, f.id, s.seed, f.started_at, cancelled=bool(f.cancel_requested))
         for s in starts
         if s.id not in inserted and (f := found.by_id.get(s.id)) and (f.seed, f.epoch) == (s.seed, epoch)
     ]
@@ -168,6 +168,12 @@ def insert_flows(
         for n, outcome in zip(gone, again.outcomes, strict=True):
             outcomes[n] = outcome
     return Started([outcome for outcome in outcomes if outcome is not None], leased)
+
+
+def _leased(start: Start, num: int, id: str, seed: int, at: int, *, cancelled: bool) -> Claimed:
+    return Claimed(
+        num, id, start.workflow_type, start.args, 1, seed, at, cancelled, 1, 0, tied=False, owner=start.owner
+    )  # fmt: skip
 
 
 def insert_all(tx: Transaction, starts: Sequence[Start]) -> list[str]:

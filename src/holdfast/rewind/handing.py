@@ -32,6 +32,7 @@ def rewind_flow(
     timeout: float = PATIENCE_SECONDS,
     actor: str = "user",
     running: Running = lambda: (),
+    waiting: Callable[[], None] = lambda: None,
 ) -> Flow:
     """:func:`holdfast.rewind.rewind`, also of a flow that runs: it is paused first. What cannot be is refused before
     anything happens to it.
@@ -39,6 +40,7 @@ def rewind_flow(
     Args:
         timeout: seconds that its running steps get to end.
         running: names the steps that run, where somebody here knows.
+        waiting: called before it is waited for; may refuse.
 
     Raises:
         FlowRunning: they did not end in time; the flow goes on as before.
@@ -51,6 +53,7 @@ def rewind_flow(
 
     with suppress(FlowRunning):
         return manager.change(store, verb, flow_id, actor=actor)
+    waiting()
     with given_up(store, flow_id, timeout, actor, running):
         return manager.change(store, verb, flow_id, actor=actor)
 

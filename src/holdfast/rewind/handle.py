@@ -13,8 +13,8 @@ from holdfast.errors import HoldfastError, InvalidInput, StoreBusy, StoreUnreach
 from holdfast.flows.ambient import current_flow, current_store
 from holdfast.flows.definitions import Commit, committing_step, current_step, step_context
 from holdfast.rewind.errors import NoSinglePlace, WorldNotOpened, WorldNotRestored
-from holdfast.rewind.model import CHECKPOINTS, OPENS, Opening, own_opening
-from holdfast.rewind.places import ServiceFactory
+from holdfast.rewind.model import CHECKPOINTS, Opening, own_opening
+from holdfast.rewind.places import ServiceFactory, single_place
 from holdfast.rewind.sql import SqlRewinds
 from holdfast.store import Store, Transaction
 from holdfast.worlds import Moment, Scope, StatefulService, World
@@ -63,6 +63,8 @@ class OpenedHere:
         if opening is None:
             return  # the call that opens it is still outstanding
         self.opening = opening
+        if opening.single and single_place(self._factories) != opening.stored:
+            raise WorldNotRestored(self.name, f"this flow has opened another directory, {opening.stored}.")
         try:
             patiently(lambda: self._attach(store, opening).recover())
             store.run(lambda tx: hold_scopes(tx, opening.stored, opening.scopes, self.flow_id), idempotent=True)
@@ -72,16 +74,13 @@ class OpenedHere:
     def open(self, name: str, scopes: list[Scope] | None) -> Commit:
         """The step that opens it: the scopes become the flow's, and what is there is kept as the opening checkpoint."""
         store = current_store()
-        first = current_step().run_id.startswith(f"{OPENS}{name}#1@")
-        own = own_opening(name, self.flow_id)
-        opening = self.opening = own if scopes is None else Opening(name, name, tuple(scopes), own=False)
+        opening = self.opening = self._opening(name, scopes)
         world = patiently(lambda: self._attach(store, opening))
         store.read(lambda tx: check_owner(tx, opening.stored, opening.scopes, self.flow_id))
         capture = patiently(lambda: world.capture(opening.scopes))
 
         def write(tx: Transaction, num: int) -> None:
-            if first:
-                SqlRewinds(tx).forget_past(self.flow_id, opening.stored)
+            SqlRewinds(tx).begin(self.flow_id, opening.stored, num)
             hold_scopes(tx, opening.stored, opening.scopes, self.flow_id)
             capture.write(tx, moment=Moment(self.flow_id, num))
 
@@ -98,6 +97,12 @@ class OpenedHere:
             capture.write(tx, name=name, moment=Moment(self.flow_id, num))
 
         return Commit(name, write)
+
+    def _opening(self, name: str, scopes: list[Scope] | None) -> Opening:
+        place = single_place(self._factories)
+        if place is not None:
+            return Opening(name, place, tuple(scopes or [DirectoryWorld.LOCAL]), own=False, single=True)
+        return own_opening(name, self.flow_id) if scopes is None else Opening(name, name, tuple(scopes), own=False)
 
     def _attach(self, store: Store, opening: Opening) -> World:
         if self._world is None:

@@ -137,7 +137,7 @@ def positions(tx: Transaction, flow_id: UUID, *, limit: int | None = None, after
     _, num, kept = records.look(tx, flow_id)
     opened = SqlRewinds(tx).opened(num)
     taken = SqlRewinds(tx).taken(flow_id, [world.opening.stored for world in opened])
-    found = rewindable(kept, {world.opening.stored: world.num for world in opened}, taken)
+    found = rewindable(kept, opened, taken)
     chosen = range(first + 1, len(found) if limit is None else min(len(found), first + 1 + limit))
     shown = [kept[place - 1] for place in chosen if place]
     details = SqlRewinds(tx).details(num, shown)
@@ -195,7 +195,7 @@ def _targets(tx: Transaction, scene: _Scene) -> list[Checkpoint]:
     cut, flow_id = scene.cut, scene.cut.flow.id
     if not scene.opened:
         return []
-    found = rewindable(cut.kept, {world.opening.stored: world.num for world in scene.opened}, scene.taken)
+    found = rewindable(cut.kept, scene.opened, scene.taken)
     if not found[cut.position]:
         names = [world.opening.name for world in scene.opened if world.num <= cut.record]
         raise NotCheckpointed(flow_id, cut.position, names, nearest(found, cut.position))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -96,28 +96,26 @@ def check_world(name: str) -> str:
     return name
 
 
-def is_quiet(task: str) -> bool:
-    """Whether a record of that task tells of nothing that a step did: worlds are after it what they were before."""
-    return is_engines(task) or task.startswith((OPENS, CHECKPOINTS))
-
-
-def rewindable(kept: Sequence[Kept], opened: Mapping[str, int], taken: Iterable[Taken]) -> list[bool]:
-    """Of each position, from 0, whether there is a state of every world for it (FL-20).
+def rewindable(kept: Sequence[Kept], opened: Iterable[OpenedWorld], taken: Iterable[Taken]) -> list[bool]:
+    """Of each position, from 0, whether there is a state of every world for it (FL-20): one that no step can have
+    changed since.
 
     Args:
         kept: the records, in order.
-        opened: the worlds, with the number of the record from which on steps may change each.
+        opened: the worlds.
         taken: the checkpoints of these worlds.
     """
+    opened = list(opened)
+    quiet = {prefix + world.opening.name for world in opened for prefix in (OPENS, CHECKPOINTS)}
     at: dict[int, set[str]] = {}
     for checkpoint in taken:
         at.setdefault(checkpoint.num, set()).add(checkpoint.world)
-    beginnings = {num: world for world, num in opened.items()}
+    beginnings = {world.num: world.opening.stored for world in opened}
     present: set[str] = set()
     moved: set[str] = set()
     found = [True]
     for record in kept:
-        if not is_quiet(record.task):
+        if not (record.task in quiet or is_engines(record.task)):
             moved |= present
         if record.num in beginnings:
             present.add(beginnings[record.num])

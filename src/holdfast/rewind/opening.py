@@ -26,7 +26,7 @@ async def open_world(
         name: of the world within the workflow.
         services: factories of its services: ``directory("site")``, or any callable ``(store) -> StatefulService``.
         scopes: the accounts and regions it covers, which no other flow has meanwhile (WO-13). By default one of this
-            flow's own: ``("flow", <its id>)``.
+            flow's own, ``("flow", <its id>)``; that of a directory alone, where there is one.
 
     Raises:
         InvalidInput: a name that cannot be, no services, or called outside a workflow.
@@ -37,8 +37,7 @@ async def open_world(
     check_world(name)
     if not services:
         raise InvalidInput(f"The world {name!r} has no services.", remedy="Give at least one: directory('site').")
-    given = scopes if scopes is not None else next((s for one in services if (s := getattr(one, "scopes", None))), None)
-    wanted = None if given is None else sorted({to_scope(scope) for scope in given})
+    wanted = None if scopes is None else sorted({to_scope(scope) for scope in scopes})
     if wanted is not None and not wanted:
         raise InvalidInput(f"The world {name!r} has no scopes.", remedy="Name some, or leave scopes= out.")
     opened = OpenedHere(UUID(flow.id), name, services)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from holdfast.store import Store
-from holdfast.worlds import Scope, StatefulService
+from holdfast.worlds import StatefulService
 from holdfast.worlds.directory import DirectoryWorld
+from holdfast.worlds.directory.naming import world_name
 
 
 class ServiceFactory(Protocol):
@@ -23,21 +24,23 @@ class Directory:
     """Makes a :class:`~holdfast.worlds.directory.DirectoryWorld`; see :func:`directory`.
 
     Attributes:
-        scopes: what a world has that is made with it and says nothing else; ``None``: one of the flow's own.
+        alone: the files of ``root`` itself are the tree.
     """
 
     root: Path
     exclude: tuple[str, ...]
     alone: bool
 
-    @property
-    def scopes(self) -> tuple[Scope, ...] | None:
-        return (DirectoryWorld.LOCAL,) if self.alone else None
-
     def __call__(self, store: Store, /) -> DirectoryWorld:
         if self.alone:
             return DirectoryWorld.at(self.root, store, exclude=self.exclude)
         return DirectoryWorld(self.root, store, exclude=self.exclude)
+
+
+def single_place(factories: Iterable[ServiceFactory]) -> str | None:
+    """What the store calls a world of one directory alone, after its path: whoever calls it what, whoever else has that
+    directory has this world. ``None`` where there is no such directory."""
+    return next((world_name(one.root) for one in factories if isinstance(one, Directory) and one.alone), None)
 
 
 def directory(root: str | Path, *, exclude: Iterable[str] = (), alone: bool = False) -> Directory:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from holdfast import codec
 from holdfast.clock import to_datetime
+from holdfast.errors import NotSerialisable
 from holdfast.flows.rewinding.model import Kept
 from holdfast.flows.rewinding.sql import SqlHistory
 from holdfast.rewind.model import OpenedWorld, Opening, Taken
@@ -35,7 +36,10 @@ class SqlRewinds:
         """The worlds that a flow's kept records open, each once, in order."""
         found: dict[str, OpenedWorld] = {}
         for num, run_id, result in self._tx.fetch(_q["opened"], {"flow": flow}):
-            opening = codec.decode(result, Opening, what="The record of an opened world")
+            try:
+                opening = codec.decode(result, Opening)
+            except NotSerialisable:  # a step of the user's own that is called so
+                continue
             found.setdefault(opening.stored, OpenedWorld(num, run_id, opening))
         return list(found.values())
 
@@ -53,9 +57,13 @@ class SqlRewinds:
             found += [Taken(world, name, position) for name, position in rows]
         return found
 
-    def forget_past(self, flow_id: UUID, world: str) -> None:
-        """The flow begins with this world: what it took of it before is of a past that was undone, or begun anew."""
-        self._tx.execute(_q["past"], {"run": str(flow_id), "world": world})
+    def begin(self, flow_id: UUID, world: str, record: int) -> None:
+        """The flow opens this world: where it does so for the first time in its history, what it took of it before is
+        of a past that was undone, or that it has left behind by beginning anew."""
+        num = SqlHistory(self._tx).num(flow_id)
+        opened = [] if num is None else self.opened(num)
+        if not any(earlier.opening.stored == world and earlier.num < record for earlier in opened):
+            self._tx.execute(_q["past"], {"run": str(flow_id), "world": world})
 
     def details(self, flow: int, records: Sequence[Kept]) -> dict[int, Row]:
         """Status and time of records that follow each other, by their numbers."""

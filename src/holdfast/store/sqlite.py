@@ -34,6 +34,7 @@ from holdfast.store.units import MAX_GROUP, Executor, Unit, log
 
 BUSY_SECONDS = 60.0
 READERS = 2
+CACHE_KIB, READER_CACHE_KIB = 65_536, 8_192
 _MISSING = re.compile("no such (table|column)|.* has no column")
 
 
@@ -62,8 +63,9 @@ class SqliteBackend:
     def readers(self, clock: Clock) -> list[Callable[[], Executor]]:
         return [] if self.local else [lambda: SqliteReader(self, clock) for _ in range(READERS)]
 
-    def connect(self) -> sqlite3.Connection:
-        """A connection with the store's settings.
+    def connect(self, *, reading: bool = False) -> sqlite3.Connection:
+        """A connection with the store's settings. An index that SQLite would make for one statement is refused: it costs
+        the whole table, where every statement here has an index of its own.
 
         Raises:
             StorePathUnusable: the path cannot be opened, or holds no SQLite database.
@@ -82,7 +84,8 @@ class SqliteBackend:
                 *(["journal_mode = WAL"] if self._create else []),
                 f"synchronous = {self._synchronous}",
                 "fullfsync = ON",
-                "cache_size = -65536",
+                f"cache_size = -{READER_CACHE_KIB if reading else CACHE_KIB}",
+                "automatic_index = OFF",
                 "temp_store = MEMORY",
             ):
                 connection.execute(f"PRAGMA {pragma}").fetchall()
@@ -330,7 +333,7 @@ class SqliteReader:
 
     def _read(self, unit: Unit) -> None:
         if self._connection is None:
-            self._connection = self._backend.connect()
+            self._connection = self._backend.connect(reading=True)
             self._connection.execute("PRAGMA query_only = ON")
         tx = SqliteTransaction(self._connection, self._clock)
         tx.open = True

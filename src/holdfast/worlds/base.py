@@ -22,7 +22,7 @@ from holdfast.worlds.model import (
     undo_delta,
 )
 from holdfast.worlds.notifier import StateChange, StateChangeNotifier
-from holdfast.worlds.service import Request, Response, fence
+from holdfast.worlds.service import Request, Response, fence, is_vouched
 
 R = TypeVar("R")
 Plan = Callable[[Mapping[str, R]], Delta[R]]
@@ -107,7 +107,7 @@ class ResourceService(ABC, Generic[R]):
 
     def restore(self, account_id: str, region: str, view: StateView[R]) -> None:
         scope = check_scope(account_id, region)
-        target = self._accepted(view).resources
+        target = (view if is_vouched(view) else self._accepted(view)).resources
         check = fence.get()
 
         def plan(present: Mapping[str, R]) -> Delta[R]:

@@ -81,7 +81,8 @@ Delta = tuple[Change[R], ...]
 
 def diff(before: Mapping[str, R], after: Mapping[str, R]) -> Delta[R]:
     """What leads from the resources ``before`` to those ``after``; empty when they are equal (WO-9)."""
-    differing = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
+    differing = [name for name, record in before.items() if after.get(name) != record]
+    differing += after.keys() - before.keys()
     return tuple(Change(name, before.get(name), after.get(name)) for name in sorted(differing))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -15,6 +16,24 @@ R = TypeVar("R")
 fence: ContextVar[Callable[[], None]] = ContextVar("fence", default=lambda: None)
 """What a service's restore calls once nobody else can change the scope, before it does: it raises where the restore is
 another process's by now. A service that does not call it can be restored late by a process that was cut off."""
+_vouched: ContextVar[frozenset[int]] = ContextVar("vouched", default=frozenset())
+
+
+@contextmanager
+def vouching(views: Iterable[StateView[Any]]) -> Iterator[None]:
+    """Spare the services the second look at ``views`` during the block: each has accepted its own, and nobody else has
+    hold of them."""
+    held = list(views)  # as long as they are there, no other object has their identities
+    vouched = _vouched.set(frozenset(map(id, held)))
+    try:
+        yield
+    finally:
+        _vouched.reset(vouched)
+
+
+def is_vouched(view: object) -> bool:
+    """Whether this very view needs no check here (:func:`vouching`)."""
+    return id(view) in _vouched.get()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from holdfast.worlds.errors import (
 from holdfast.worlds.manifests import get_view
 from holdfast.worlds.model import Scope, StateView, check_name, to_scope
 from holdfast.worlds.restoring import PATIENCE_SECONDS, Pending, Restored
-from holdfast.worlds.service import Discarder, StatefulService, ViewChecker
+from holdfast.worlds.service import Discarder, StatefulService, ViewChecker, vouching
 
 T = TypeVar("T")
 _TRIES = 5
@@ -400,10 +400,11 @@ class World:
         return self._carry_out(pending, target, views)
 
     def _carry_out(self, pending: Pending, target: Checkpoint, views: Views) -> Restored:
+        """Restore ``views``, which were checked and are nobody else's."""
         if pending.before is None:
             states = keep_views(self._store, take_views(self.services, views))
             pending = self._store.run(lambda tx: restoring.keep_before(tx, pending, states))
-        with restoring.fenced(self._store, pending) as check:
+        with vouching(views.values()), restoring.fenced(self._store, pending) as check:
             for (service, scope), view in views.items():
                 check()
                 self._service(service).restore(*scope, view)

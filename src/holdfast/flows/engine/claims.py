@@ -11,16 +11,17 @@ from typing import TypeVar
 from holdfast.flows import chores
 from holdfast.flows.engine.appends import check_alive
 from holdfast.flows.engine.port import SUSPECT_CRASHES, Answer, Claimed, Outlook, Progress, Record
+from holdfast.flows.errors import HistoryDamaged
 from holdfast.flows.inbox.sql import standing
 from holdfast.flows.queues import claiming as queues
 from holdfast.flows.schedules.sql import next_due as next_schedule
 from holdfast.store import Row, Transaction, load_queries
-from holdfast.store.blobs import BlobNotFound, get_blobs
+from holdfast.store.blobs import BlobCorrupt, get_blobs
 
 T = TypeVar("T", Answer, Progress)
 _q = load_queries("holdfast.flows.engine")
 _MANY_CRASHES = 1 << 30
-AT_ONCE = 20_000
+AT_ONCE = 10_000
 """So many records are read with a claim; what is beyond them is read in pages."""
 PAGE = 1000
 PAGE_BYTES = 16 * 1024 * 1024
@@ -29,8 +30,7 @@ PAGE_BYTES = 16 * 1024 * 1024
 
 def outlook(tx: Transaction, epoch: int, workflow_types: Sequence[str]) -> Outlook:
     """What there is to do for a worker of these types."""
-    moments = [tx.fetch_one(_q["next_due"], {"workflow_type": name}) for name in workflow_types]
-    due = [row[0] for row in moments if row is not None] + [queues.next_due(tx, epoch, workflow_types)]
+    due = [moment for _, moment in _due_types(tx, workflow_types)] + [queues.next_due(tx, epoch, workflow_types)]
     return Outlook(
         touched=tx.fetch_one(_q["is_touched"], {"epoch": epoch}) is not None,
         due=min((moment for moment in due if moment is not None), default=None),
@@ -66,7 +66,11 @@ class Bodies:
         self._left = PAGE_BYTES
 
     def fill(self, rows: Sequence[Row], *, least: int = 1) -> list[Record]:
-        """Records of ``rows`` with their results: all, or the first of them; not fewer than ``least``."""
+        """Records of ``rows`` with their results: all, or the first of them; not fewer than ``least``.
+
+        Raises:
+            HistoryDamaged: a result is lost.
+        """
         wanted = {row[-1] for row in rows if row[-1] is not None}
         if not wanted:
             return [Record(*row[:-1]) for row in rows]
@@ -78,7 +82,10 @@ class Bodies:
                 break
             self._left -= size
             taken += 1
-        bodies = get_blobs(self._tx, {row[-1] for row in rows[:taken] if row[-1] is not None})
+        try:
+            bodies = get_blobs(self._tx, {row[-1] for row in rows[:taken] if row[-1] is not None})
+        except BlobCorrupt as error:
+            raise HistoryDamaged(error.message) from error
         return [_record(row, bodies) for row in rows[:taken]]
 
 
@@ -87,7 +94,7 @@ def _record(row: Row, bodies: dict[str, bytes]) -> Record:
     if row[-1] is None:
         return record
     if row[-1] not in bodies:
-        raise BlobNotFound(f"The result of {record.run_id} is lost: there is no blob {row[-1]!r}.")
+        raise HistoryDamaged(f"The result of {record.run_id} is lost: there is no blob {row[-1]!r}.")
     return record._replace(result=bodies[row[-1]].decode())
 
 
@@ -95,11 +102,16 @@ def _claim(tx: Transaction, epoch: int, workflow_types: Sequence[str], limit: in
     rows = queues.claim(tx, epoch, workflow_types, -(-limit // 2), suspect=suspect)  # neither starves the other
     least, most = (SUSPECT_CRASHES, _MANY_CRASHES) if suspect else (0, SUSPECT_CRASHES - 1)
     scalars = {"epoch": epoch, "now": tx.clock.micros(), "least": least, "most": most}
-    for name in workflow_types:
-        if len(rows) == limit:
+    for name, due_at in _due_types(tx, workflow_types):  # whose oldest has waited longest comes first
+        if len(rows) == limit or due_at > scalars["now"]:
             break
         rows += tx.fetch(_q["claim"], scalars | {"workflow_type": name, "limit": limit - len(rows)})
     return [Claimed(*row) for row in rows]
+
+
+def _due_types(tx: Transaction, workflow_types: Sequence[str]) -> list[tuple[str, int]]:
+    """When the first flow of each type is due, in that order."""
+    return [(row[0], row[1]) for row in tx.fetch(_q["due_types"], rows=[(name,) for name in workflow_types])]
 
 
 def _with_past(tx: Transaction, claimed: list[Claimed]) -> list[Claimed]:
@@ -132,10 +144,19 @@ def _histories(tx: Transaction, flows: Sequence[tuple[int]]) -> dict[int, tuple[
     grouped = {num: list(group) for num, group in groupby(rows, key=itemgetter(0))}
     for (num,) in flows:
         present = grouped.get(num, [])
-        filled = bodies.fill(present, least=0)
+        filled = _readable(bodies, present)
         whole = len(filled) == len(present) and (last is None or num < last)
         found[num] = (filled, () if whole else _numbers(tx, num)[len(filled) :])
     return found
+
+
+def _readable(bodies: Bodies, present: Sequence[Row]) -> list[Record]:
+    """What can be read at once. A flow whose history is damaged is no reason not to claim others: it hears of that when
+    it asks for the rest."""
+    try:
+        return bodies.fill(present, least=0)
+    except HistoryDamaged:
+        return []
 
 
 def _numbers(tx: Transaction, flow: int) -> list[int]:

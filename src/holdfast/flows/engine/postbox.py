@@ -83,7 +83,7 @@ class Postbox:
         self._clock = clock
         self._recipient = recipient
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         refused = self._refused
         self._records: Outbox[Outgoing, Mapping[int, Record]] = Outbox(self._append, self._appended, refused)
         self._waits: Outbox[Call, list[Answer]] = Outbox(self._register, self._registered, refused)
@@ -137,7 +137,7 @@ class Postbox:
         the engine's own."""
         self._beside(work).add_done_callback(self._done)
 
-    def _beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _beside(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -215,18 +215,25 @@ class Postbox:
             await run.written()
         run.transacting, call.recorded = True, True
         run.unwritten += 1
-        await asyncio.shield(self._beside(self._transact(call, work)))  # a halt waits until it is known what was written
+        # whatever becomes of the step's task: a halt waits until it is known what was written
+        problem = await asyncio.shield(self._beside(self._transact(call, work)))
+        if problem is not None:
+            raise problem
 
-    async def _transact(self, call: Call, work: Callable[[Transaction], Any]) -> None:
+    async def _transact(self, call: Call, work: Callable[[Transaction], Any]) -> BaseException | None:
+        """Returns what the step raised: a task would let some of that out of the event loop."""
         run = call.run
-        record = None
+        record: Record | None = None
+        problem: BaseException | None = None
         try:
             record = await self.persist(lambda: self._port.transact(run.epoch, run.num, call.run_id, work))
         except LeaseLost as error:
             self._recipient.fence(error.epoch)
-        except BaseException:
-            call.recorded = False
+        except asyncio.CancelledError:
             raise
+        except BaseException as error:
+            call.recorded = False
+            problem = error
         finally:
             run.transacting = False
             run.unwritten -= 1
@@ -237,6 +244,7 @@ class Postbox:
                 self.send(*item)
             run.notify_written()
             self._recipient.flush_soon()
+        return problem
 
     # -- waits ------------------------------------------------------------------------------------------------
 
@@ -270,8 +278,8 @@ class Postbox:
         self._recipient.flush_soon()
 
     def give_back(self, run: FlowRun, *, wait: int | None = None, run_id: str | None = None) -> None:
-        """Nobody waits any more: withdraw a wait, or free the event that a recorded one had taken. The flow does not end
-        before that is written: afterwards nobody would know of it."""
+        """Nobody waits any more: withdraw a wait, or free the event that a recorded one had taken. The flow does not
+        end before that is written: afterwards nobody would know of it."""
         run.unwritten += 1
         self._back.put((run, wait, run_id))
 

@@ -12,6 +12,9 @@ owner_session_key, queue
 flow bigint, run_id text, task text, status text, attempt int, digest bigint, result text, error text,
 created_at bigint, updated_at bigint, blob text
 
+-- part: ending
+flow bigint, status text, result text, error text, at bigint, tied boolean
+
 -- part: requested
 key text, workflow_type text, owner_session_key text, goal text, created_at bigint, seed bigint, args text,
 args_digest bigint, adopted boolean, due_at bigint, queue text, queue_key text, priority int, dedupe text, tags text,
@@ -94,26 +97,38 @@ WITH r AS (@rows(flow bigint, run_id text))
 SELECT count(*) FROM r JOIN steps s ON s.flow = r.flow AND s.run_id = r.run_id AND s.epoch = :epoch
 
 -- name: finish
-WITH r AS (@rows(flow bigint, status text, result text, error text, at bigint))
+WITH r AS (@rows({ending}))
 UPDATE flows SET
     status = CASE WHEN flows.cancel_requested THEN 'cancelled' ELSE r.status END,
     result = CASE WHEN flows.cancel_requested THEN NULL ELSE r.result END,
-    error = r.error, finished_at = r.at, updated_at = r.at, revision = flows.revision + 1, epoch = NULL
-FROM r WHERE flows.num = r.flow AND flows.epoch = :epoch AND {alive}
+    error = r.error, finished_at = r.at, updated_at = r.at, revision = flows.revision + 1, epoch = NULL, paused = FALSE
+FROM r WHERE flows.num = r.flow AND flows.epoch = :epoch AND (r.tied OR NOT flows.tied) AND {alive}
 RETURNING num, status
 
 -- name: finish [postgres]
-WITH r AS (@rows(flow bigint, status text, result text, error text, at bigint)), {fence}
+WITH r AS (@rows({ending})), {fence}
 UPDATE flows SET
     status = CASE WHEN flows.cancel_requested THEN 'cancelled' ELSE r.status END,
     result = CASE WHEN flows.cancel_requested THEN NULL ELSE r.result END,
-    error = r.error, finished_at = r.at, updated_at = r.at, revision = flows.revision + 1, epoch = NULL
-FROM r WHERE flows.num = r.flow AND flows.epoch = :epoch AND EXISTS (SELECT 1 FROM fence)
+    error = r.error, finished_at = r.at, updated_at = r.at, revision = flows.revision + 1, epoch = NULL, paused = FALSE
+FROM r WHERE flows.num = r.flow AND flows.epoch = :epoch AND (r.tied OR NOT flows.tied) AND EXISTS (SELECT 1 FROM fence)
 RETURNING num, flows.status
+
+-- name: ending
+WITH r AS (@rows(flow bigint, attempt int, anew text))
+SELECT f.num FROM r JOIN flows f ON f.num = r.flow WHERE f.epoch = :epoch AND (r.anew IS NULL OR f.attempt = r.attempt)
 
 -- name: ended
 WITH r AS (@rows(flow bigint))
-SELECT num, status FROM flows WHERE num IN (SELECT flow FROM r) AND status IN ('finished', 'failed', 'cancelled')
+SELECT num, status FROM flows WHERE num IN (SELECT flow FROM r) AND status NOT IN ('created', 'running', 'waiting')
+
+-- name: lock_flows
+WITH r AS (@rows(flow bigint, due_at bigint))
+SELECT num FROM flows WHERE num IN (SELECT flow FROM r)
+
+-- name: lock_flows [postgres]
+WITH r AS (@rows(flow bigint, due_at bigint))
+SELECT num FROM flows WHERE num IN (SELECT flow FROM r) ORDER BY num FOR NO KEY UPDATE
 
 -- name: park
 WITH r AS (@rows(flow bigint, due_at bigint))
@@ -138,8 +153,8 @@ WHERE num = :flow AND epoch = :epoch AND {alive}
 RETURNING status
 
 -- name: claim
-UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, turn = NULL, touched = FALSE, started_at = coalesce(started_at, :now),
-    updated_at = :now, revision = revision + 1
+UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, turn = NULL, touched = FALSE,
+    started_at = coalesce(started_at, :now), updated_at = :now, revision = revision + 1
 WHERE num IN (
     SELECT num FROM flows
     WHERE workflow_type = :workflow_type AND due_at <= :now AND queue IS NULL AND crashes BETWEEN :least AND :most
@@ -149,8 +164,8 @@ RETURNING {claimed}
 
 -- name: claim [postgres]
 WITH {fence}
-UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, turn = NULL, touched = FALSE, started_at = coalesce(started_at, :now),
-    updated_at = :now, revision = revision + 1
+UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, turn = NULL, touched = FALSE,
+    started_at = coalesce(started_at, :now), updated_at = :now, revision = revision + 1
 WHERE num IN (
     SELECT num FROM flows
     WHERE workflow_type = :workflow_type AND due_at <= :now AND queue IS NULL AND crashes BETWEEN :least AND :most
@@ -158,8 +173,14 @@ WHERE num IN (
 ) AND EXISTS (SELECT 1 FROM fence)
 RETURNING {claimed}
 
--- name: next_due
-SELECT min(due_at) FROM flows WHERE workflow_type = :workflow_type AND due_at IS NOT NULL AND queue IS NULL
+-- name: due_types
+WITH r AS (@rows(name text)),
+first AS (
+    SELECT r.name, (
+        SELECT min(f.due_at) FROM flows f WHERE f.workflow_type = r.name AND f.due_at IS NOT NULL AND f.queue IS NULL
+    ) AS due_at FROM r
+)
+SELECT name, due_at FROM first WHERE due_at IS NOT NULL ORDER BY due_at, name
 
 -- name: histories
 WITH r AS (@rows(flow bigint))
@@ -232,7 +253,12 @@ WHERE f.id = :id OR (f.key = :key AND f.workflow_type = :workflow_type)
 UPDATE flows SET args = :args, attempt = attempt + 1, seed = :seed, started_at = :now, epoch = NULL, touched = FALSE,
     status = 'running', due_at = CASE WHEN paused THEN NULL ELSE CAST(:now AS bigint) END, turn = NULL, updated_at = :now,
     crashes = 0, revision = revision + 1
-WHERE num = :flow AND epoch = :epoch AND NOT cancel_requested AND {alive}
+WHERE num = :flow AND epoch = :epoch AND attempt = :attempt AND NOT cancel_requested AND {alive}
+
+-- name: keep_state
+INSERT INTO steps (flow, run_id, runtime, task, status, attempt, digest, result, created_at, updated_at)
+SELECT num, 'patch#' || attempt || '@' || attempt, 'managed', 'patch', 'succeeded', 1, 0, state, :now, :now
+FROM flows WHERE num = :flow AND state <> '{}'
 
 -- name: forget_steps
 DELETE FROM steps WHERE flow = :flow
@@ -306,7 +332,7 @@ WHERE fenced_at IS NOT NULL AND released_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM flows WHERE flows.epoch = workers.epoch)
 
 -- name: poison
-UPDATE flows SET status = 'failed', error = :error, due_at = NULL, turn = NULL, finished_at = :now, updated_at = :now,
+UPDATE flows SET status = 'failed', error = :error, due_at = NULL, turn = NULL, paused = FALSE, finished_at = :now, updated_at = :now,
     revision = revision + 1
 WHERE num = :flow AND epoch IS NULL AND status IN ('created', 'running', 'waiting')
 

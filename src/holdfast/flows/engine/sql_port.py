@@ -65,7 +65,7 @@ class SqlEnginePort:
         def work(tx: Transaction) -> tuple[list[Attention], list[Answer]]:
             check_alive(tx, epoch)
             touched = [Attention(num, bool(cancel), bool(paused)) for num, cancel, paused in self._touched(tx, epoch)]
-            return touched, inbox.standing(tx, [flow.flow for flow in touched]) if touched else []
+            return touched, inbox.answered(tx, [flow.flow for flow in touched]) if touched else []
 
         return await self._store.arun(work)
 
@@ -101,6 +101,7 @@ class SqlEnginePort:
 
     def park(self, epoch: int, due: Sequence[tuple[int, int | None]]) -> asyncio.Future[None]:
         def work(tx: Transaction) -> None:
+            tx.fetch(_q["lock_flows"], rows=due)  # so that the next statement sees whatever has touched them
             if tx.execute(_q["park"], {"epoch": epoch, "now": tx.clock.micros()}, rows=due) < len(due):
                 check_alive(tx, epoch)
 
@@ -146,6 +147,7 @@ class SqlEnginePort:
                 return claims.Bodies(tx).fill(recorded)[0]
             record, seal = work(tx)
             append(tx, epoch, [record])
+            tx.execute(_q["forget_progress"], rows=[(flow, run_id)])
             if seal is not None:
                 ((num,),) = tx.fetch(_q["step_number"], {"flow": flow, "run_id": run_id})
                 seal(tx, num)
@@ -181,30 +183,41 @@ class SqlEnginePort:
 
 def _finish(tx: Transaction, epoch: int, endings: Sequence[Ending]) -> Mapping[int, str]:
     """End flows, in one statement where nobody depends on them."""
-    last = [ending for ending in endings if ending.anew is None or not _begin_anew(tx, epoch, ending)]
-    rows = [ending[:5] for ending in last]
-    ended: dict[int, str] = dict(tx.fetch(_q["finish"], {"epoch": epoch}, rows=rows)) if rows else {}
+    present = _present(tx, epoch, endings) if any(ending.tied for ending in endings) else endings
+    last = [ending for ending in present if ending.anew is None or not _begin_anew(tx, epoch, ending)]
+    ended: dict[int, str] = dict(tx.fetch(_q["finish"], {"epoch": epoch}, rows=[ending[:6] for ending in last]))
     tied = [ending.flow for ending in last if ending.tied and ending.flow in ended]
     if tied:
         settle(tx, tied)
-    if len(ended) < len(last):
+    if len(ended) < len(endings):
         check_alive(tx, epoch)
-        ended |= dict(tx.fetch(_q["ended"], rows=[(ending.flow,) for ending in last]))
+        ended |= dict(tx.fetch(_q["ended"], rows=[(ending.flow,) for ending in endings]))
     return ended
+
+
+def _present(tx: Transaction, epoch: int, endings: Sequence[Ending]) -> list[Ending]:
+    """Those that have not ended so yet, nor begun anew; nothing waits for them any more. Done first: locks on addresses
+    come before those on flows."""
+    check_alive(tx, epoch)
+    rows = [(ending.flow, ending.attempt, ending.anew) for ending in endings]
+    found = {num for (num,) in tx.fetch(_q["ending"], {"epoch": epoch}, rows=rows)}
+    present = [ending for ending in endings if ending.flow in found]
+    inbox.withdraw_flows(tx, [ending.flow for ending in present if ending.tied])
+    return present
 
 
 def _begin_anew(tx: Transaction, epoch: int, ending: Ending) -> bool:
     """Begin a flow anew, its history gone; false when somebody wants it to end instead."""
     now = tx.clock.micros()
-    named = {"flow": ending.flow, "epoch": epoch, "args": ending.anew, "seed": secrets.randbits(63), "now": now}
+    named = {"flow": ending.flow, "epoch": epoch, "attempt": ending.attempt, "args": ending.anew, "now": now}
     digests = [digest for (digest,) in tx.fetch(_q["blobs_of"], {"flow": ending.flow})]
-    if not tx.execute(_q["begin_anew"], named):
+    if not tx.execute(_q["begin_anew"], named | {"seed": secrets.randbits(63)}):
         check_alive(tx, epoch)
         return False
-    inbox.withdraw_flows(tx, [ending.flow])
     for query in ("forget_taken", "forget_all_progress"):
         tx.execute(_q[query], {"flow": ending.flow})
     records = tx.execute(_q["forget_steps"], {"flow": ending.flow})
+    tx.execute(_q["keep_state"], {"flow": ending.flow, "now": now})
     for digest in digests:
         release_blob(tx, digest, holder(ending.flow))
     payload = codec.encode({"records": records})

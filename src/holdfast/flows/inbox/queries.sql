@@ -21,6 +21,10 @@ w.num, f.id, f.workflow_type, w.run_id, w.topic, w.detail, w.expires_at, w.answe
 -- part: event
 num, topic, correlation, key, payload, sent_at, expires_at
 
+-- name: answered_waits_of
+WITH r AS (@rows(flow_num bigint))
+SELECT {answer} FROM r JOIN waits w ON w.flow = r.flow_num AND w.answered_at IS NOT NULL ORDER BY w.num
+
 -- name: insert_waits
 WITH r AS (@rows(flow bigint, run_id text, kind text, topic text, correlation text, detail text, expires_at bigint))
 INSERT INTO waits (flow, run_id, kind, topic, correlation, detail, expires_at, created_at)
@@ -85,22 +89,30 @@ RETURNING {answer}
 
 -- name: children
 WITH r AS (@rows(child text))
-SELECT f.id, f.status, f.result, f.error FROM r JOIN flows f ON f.id = r.child
+SELECT f.id, f.status, f.result, f.error, f.tied FROM r JOIN flows f ON f.id = r.child
+
+-- name: tie
+WITH r AS (@rows(child text))
+UPDATE flows SET tied = TRUE WHERE id IN (SELECT child FROM r)
+
+-- name: tie [postgres]
+WITH r AS (@rows(child uuid))
+UPDATE flows SET tied = TRUE WHERE id IN (SELECT child FROM r)
 
 -- name: children [postgres]
 WITH r AS (@rows(child uuid))
-SELECT f.id, f.status, f.result, f.error FROM flows f WHERE f.id IN (SELECT child FROM r) ORDER BY f.num FOR SHARE
+SELECT f.id, f.status, f.result, f.error, f.tied FROM flows f WHERE f.id IN (SELECT child FROM r) ORDER BY f.num FOR SHARE
 
 -- name: touch
 WITH r AS (@rows(flow_num bigint))
-{touched} WHERE num IN (SELECT flow_num FROM r) AND status IN ('created', 'running', 'waiting')
+{touched} WHERE num IN (SELECT flow_num FROM r) AND status NOT IN ('finished', 'failed', 'cancelled')
 
 -- name: touch [postgres]
 WITH r AS (@rows(flow_num bigint)),
 held AS MATERIALIZED (
     SELECT num FROM flows WHERE num IN (SELECT flow_num FROM r) ORDER BY num FOR NO KEY UPDATE
 )
-{touched} WHERE num IN (SELECT num FROM held) AND status IN ('created', 'running', 'waiting')
+{touched} WHERE num IN (SELECT num FROM held) AND status NOT IN ('finished', 'failed', 'cancelled')
 
 -- name: first_wait
 SELECT num, flow, run_id FROM waits

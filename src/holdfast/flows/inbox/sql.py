@@ -58,6 +58,11 @@ def standing(tx: Transaction, flows: Iterable[int]) -> list[Answer]:
     return _answers(tx.fetch(_q["waits_of"], rows=_rows(flows)))
 
 
+def answered(tx: Transaction, flows: Iterable[int]) -> list[Answer]:
+    """The waits of these flows that have their answer."""
+    return _answers(tx.fetch(_q["answered_waits_of"], rows=_rows(flows)))
+
+
 def forget(tx: Transaction, nums: Iterable[int]) -> None:
     """Delete waits whose answers were recorded."""
     tx.execute(_q["delete_waits"], rows=_rows(nums))
@@ -203,7 +208,7 @@ def _free(tx: Transaction, events: Sequence[int]) -> None:
 
 def _ended_children(tx: Transaction, waits: Sequence[Wait], found: dict[tuple[int, str], Answer]) -> list[Answer]:
     """Answer those waits whose child has ended or is gone. The rows of the others stay as they are until this
-    transaction ends, so that whoever ends them then finds the waits."""
+    transaction ends, so that whoever ends them then finds the waits; a flow that was nobody's child is tied now."""
     children = sorted({wait.correlation for wait in waits})
     present = {row[0]: row[1:] for row in tx.fetch(_q["children"], rows=[(child,) for child in children])}
     told: dict[str, tuple[str | None, bool]] = {}
@@ -211,7 +216,8 @@ def _ended_children(tx: Transaction, waits: Sequence[Wait], found: dict[tuple[in
         if child not in present:
             told[child] = missing_child_answer(child)
         elif FlowStatus(present[child][0]).terminal:
-            told[child] = child_answer(child, *present[child])
+            told[child] = child_answer(child, *present[child][:3])
+    tx.execute(_q["tie"], rows=[(child,) for child, (*_, tied) in present.items() if child not in told and not tied])
     rows = [(found[w.flow, w.run_id].wait, *told[w.correlation]) for w in waits if w.correlation in told]
     return _answers(tx.fetch(_q["answer"], {"now": tx.clock.micros()}, rows=rows))
 

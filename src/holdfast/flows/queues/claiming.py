@@ -33,7 +33,7 @@ def claim(
         suspect: take flows on which several workers in a row died, instead of all others (FL-19).
 
     Returns:
-        One row a flow: the columns of :class:`~holdfast.flows.engine.port.Claimed` up to ``state``.
+        One row a flow: the columns of :class:`~holdfast.flows.engine.port.Claimed` up to ``queue``.
     """
     queues = SqlQueues(tx)
     later, ready = queues.waiting()

@@ -21,7 +21,8 @@ UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, turn = NULL,
 WHERE num IN (SELECT num FROM r) AND turn IS NOT NULL AND due_at IS NOT NULL
 
 -- part: claimed
-num, id, workflow_type, args, attempt, seed, started_at, cancel_requested, revision, crashes, tied, state
+num, id, workflow_type, args, attempt, seed, started_at, cancel_requested, revision, crashes, tied, state, depth,
+owner_session_key, queue
 
 -- name: put
 INSERT INTO queues (name, {limits}, updated_at)

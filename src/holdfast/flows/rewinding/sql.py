@@ -7,6 +7,7 @@ from uuid import UUID
 
 from holdfast import codec
 from holdfast.flows.model import FlowStatus
+from holdfast.flows.remains import holder
 from holdfast.flows.rewinding.model import Kept
 from holdfast.store import Transaction, load_queries
 
@@ -111,5 +112,5 @@ class SqlHistory:
         fork = int(made[0])
         self._tx.execute(_q["copy_tags"], {"flow": flow, "fork": fork, "now": now})
         self._tx.execute(_q["copy_records"], {"flow": flow, "fork": fork, "cut": cut})
-        self._tx.execute(_q["hold_results"], {"flow": fork, "holder": f"flow:{fork}"})
+        self._tx.execute(_q["hold_results"], {"flow": fork, "holder": holder(fork)})
         return fork

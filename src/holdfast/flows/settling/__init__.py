@@ -17,19 +17,17 @@ followers: list[Callable[[Transaction, Sequence[tuple[int, str]]], None]] = []
 
 
 def settle(tx: Transaction, nums: Sequence[int]) -> None:
-    """Answer the parents that wait for these ended flows, withdraw what they waited for themselves, cancel their
+    """Answer those that wait for these ended flows, withdraw what they waited for themselves, cancel their
     children that are not to outlive them (FL-13), and tell the :data:`followers`.
 
     Args:
-        nums: of flows that this transaction has ended, or that end by beginning anew.
+        nums: of flows that this transaction has ended.
     """
     while nums:
         rows = [(num,) for num in nums]
         ended = tx.fetch(_q["ended"], rows=rows)
         withdraw_flows(tx, nums)
-        told = [(flow, *child_answer(flow, *how)) for _, flow, parent, *how in ended if parent is not None]
-        if told:
-            answer_children(tx, told)
+        answer_children(tx, [(flow, *child_answer(flow, *how)) for _, flow, *how in ended])
         for follow in followers:
             follow(tx, [(num, flow) for num, flow, *_ in ended])
         nums = _close_children(tx, rows)

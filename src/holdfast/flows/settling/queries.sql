@@ -1,6 +1,6 @@
 -- name: ended
 WITH r AS (@rows(num bigint))
-SELECT f.num, f.id, f.parent, f.status, f.result, f.error FROM r JOIN flows f ON f.num = r.num
+SELECT f.num, f.id, f.status, f.result, f.error FROM r JOIN flows f ON f.num = r.num
 ORDER BY f.num
 
 -- name: close_children

@@ -183,8 +183,7 @@ class Changer:
             self._expect_known(path)
             name, folder = folders.of(path)
             os.rename(str(number), name, src_dir_fd=self._staging.folder, dst_dir_fd=folder)
-        for path in steps.unsynced:
-            os.fsync(folders.at(path))
+        folders.sync(steps.unsynced)
         for path, mode in steps.modes.items():
             self._probe(f"before the mode of {path}")
             name, folder = folders.of(path)

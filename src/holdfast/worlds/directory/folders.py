@@ -6,16 +6,23 @@ import errno
 import os
 import stat
 from collections import OrderedDict
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from types import TracebackType
+from typing import TypeVar
 
 from holdfast.worlds.directory.paths import parent
 from holdfast.worlds.directory.records import PERMISSIONS
 
+T = TypeVar("T")
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 """Not blocking: a pipe that took a file's place must not hold anybody up."""
 _MOST_OPEN = 64
+_MOST_SYNCED = 128
+_AT_ONCE = 8
+"""How much is synced at once."""
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 
@@ -64,6 +71,17 @@ class Folders:
                 return None
             raise
 
+    def sync(self, paths: Iterable[str]) -> None:
+        """Make durable which names are in these folders."""
+        wanted = sorted(paths)
+        for start in range(0, len(wanted), _MOST_SYNCED):
+            with ExitStack() as ending:
+                descriptors = []
+                for path in wanted[start : start + _MOST_SYNCED]:
+                    descriptors.append(os.dup(self.at(path)))
+                    ending.callback(os.close, descriptors[-1])
+                at_once(os.fsync, descriptors)
+
     def forget(self, path: str) -> None:
         """Close ``path`` and all below it, which are to go or to be moved."""
         for known in [known for known in self._open if known == path or known.startswith(path + "/")]:
@@ -104,7 +122,7 @@ def ensure_folder(name: str, above: int, mode: int) -> int:
 
 def permissions(found: os.stat_result) -> int:
     """The mode that is captured."""
-    return stat.S_IMODE(found.st_mode) & PERMISSIONS
+    return found.st_mode & PERMISSIONS
 
 
 def set_permissions(descriptor: int, mode: int) -> None:
@@ -121,6 +139,16 @@ def set_mode(name: str, folder: int, mode: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def at_once(sync: Callable[[T], None], items: Sequence[T]) -> None:
+    """Sync ``items``: several at once, so that the file system does it in few commits."""
+    if len(items) <= _AT_ONCE:
+        for item in items:
+            sync(item)
+        return
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(sync, items))
 
 
 def list_names(folder: int) -> list[str]:

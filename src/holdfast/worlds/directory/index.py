@@ -22,6 +22,8 @@ log = logging.getLogger("holdfast.worlds")
 _NAME = "index"
 _FORM = b"holdfast-index 1\n"
 _CHECK_BYTES = 16
+_UNSAVED = 1 / 32
+"""What share of the files the next process may have to read again: less of it is not worth writing the whole file."""
 
 
 class _Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -42,7 +44,7 @@ class Index:
 
     def __init__(self, private: int) -> None:
         self._seen = _load(private)
-        self._saved = True
+        self._unsaved = 0
 
     def find(self, path: str, found: os.stat_result) -> File | None:
         """The record of a file that has not changed since it was seen."""
@@ -60,7 +62,7 @@ class Index:
 
     def note(self, path: str, found: os.stat_result, record: File, began: int) -> None:
         """Note that the file was read, by a scan that began at ``began`` (the file system's time, nanoseconds)."""
-        self._saved = False
+        self._unsaved += 1
         if max(found.st_ctime_ns, found.st_mtime_ns) < began:
             self._seen[path] = _Seen(found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, record)
         else:
@@ -71,18 +73,18 @@ class Index:
         gone = self._seen.keys() - paths
         for path in gone:
             del self._seen[path]
-        self._saved = self._saved and not gone
+        self._unsaved += len(gone)
 
     def save(self, private: int) -> None:
-        """Write the file, if anything is new. Not being able to costs the next process time, nothing else."""
-        if self._saved:
+        """Write the file, if enough is new. Not being able to costs the next process time, nothing else."""
+        if self._unsaved <= len(self._seen) * _UNSAVED:
             return
         body = msgspec.json.encode(self._seen)
         try:
             replace_file(private, _NAME, _FORM + _checksum(body) + body, durable=False)
         except OSError as error:
             log.info("the index of a directory could not be saved: %s", error)
-        self._saved = True
+        self._unsaved = 0
 
 
 def _load(private: int) -> dict[str, _Seen]:

@@ -145,16 +145,18 @@ class Tree:
         prefix = f"{folder}/" if folder else ""
         path = folder
         excluded = self._exclusions.match if self._exclusions else None
+        hidden = frozenset[str]() if folder else self._hidden
         try:
             with os.scandir(self.folders.at(folder)) as entries:
                 found = []
                 for entry in entries:
-                    if not folder and entry.name in self._hidden:
+                    name = entry.name
+                    if name in hidden:
                         continue
-                    path = prefix + entry.name
-                    if excluded and excluded(path, entry.name):
+                    path = prefix + name
+                    if excluded and excluded(path, name):
                         self.excluded.add(path)
-                    elif fault := _name_fault(path, entry.name):
+                    elif fault := _name_fault(path, name):
                         self._meet(path, fault)
                     else:
                         found.append((path, entry.stat(follow_symlinks=False)))
@@ -205,19 +207,16 @@ class Tree:
 
     def _with_bodies(self, found: dict[str, Entry], files: _Stats, began: int) -> dict[str, Entry]:
         """``found``, and the records of ``files``: known ones whose bodies are in the store, others read."""
-        known: dict[str, File] = {}
-        for path, status in files.items():
-            record = self._index.find(path, status)
-            if record is not None:
-                known[path] = record
-        absent = self._bodies.missing(known.values())
+        find = self._index.find
+        known = {path: record for path, status in files.items() if (record := find(path, status)) is not None}
+        if absent := self._bodies.missing(known.values()):
+            known = {path: record for path, record in known.items() if absent.isdisjoint(record.blobs)}
+        found.update(known)
         intake = Intake(self._bodies)
         for path, status in files.items():
-            record = known.get(path)
-            if record is None or not absent.isdisjoint(record.blobs):
-                record = self._read_file(path, status, intake)
+            if path not in known:
+                found[path] = record = self._read_file(path, status, intake)
                 self._index.note(path, status, record, began)
-            found[path] = record
         intake.flush()
         return found
 
@@ -293,6 +292,8 @@ def escaped(path: str) -> str:
 
 def _name_fault(path: str, name: str) -> str | None:
     """Why no view can hold that name; ``None`` if one can."""
+    if path.isascii() and len(path) <= MAX_PART_BYTES and not is_reserved(name):  # as good as all of them
+        return None
     try:
         size = len(path.encode())
     except UnicodeEncodeError:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
 from holdfast.worlds.directory.bodies import Bodies
-from holdfast.worlds.directory.folders import list_names, set_mode, write_whole
+from holdfast.worlds.directory.folders import at_once, list_names, set_mode, write_whole
 from holdfast.worlds.directory.records import File, Link
 from holdfast.worlds.errors import InvalidView
 from holdfast.worlds.model import path_of
 
 Probe = Callable[[str], None]
-_AT_ONCE = 8
-"""How many files are synced at once."""
 
 
 class Staging:
@@ -54,20 +51,11 @@ class Staging:
                 self._probe(f"before staging {path}")
                 os.symlink(entry.target, numbers[path], dir_fd=self.folder)
         self._probe("before syncing")
-        self._sync_all([(numbers[path], file.mode) for path, file in files])
+        at_once(self._sync, [(numbers[path], file.mode) for path, file in files])
 
-    def _sync_all(self, staged: list[tuple[str, int]]) -> None:
-        """Sync staged files: several at once, so that the file system does it in few commits."""
-
-        def sync(item: tuple[str, int]) -> None:
-            set_mode(item[0], self.folder, item[1])
-
-        if len(staged) <= _AT_ONCE:
-            for item in staged:
-                sync(item)
-            return
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(sync, staged))
+    def _sync(self, staged: tuple[str, int]) -> None:
+        name, mode = staged
+        set_mode(name, self.folder, mode)
 
 
 def _write_file(name: str, staging: int, path: str, file: File, pieces: Iterator[bytes]) -> None:

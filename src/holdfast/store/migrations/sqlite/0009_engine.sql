@@ -67,6 +67,7 @@ CREATE TABLE waits (
 );
 CREATE UNIQUE INDEX waits_run ON waits (flow, run_id);
 CREATE INDEX waits_open ON waits (kind, topic, correlation, num) WHERE answered_at IS NULL;
+CREATE INDEX waits_answered ON waits (flow) WHERE answered_at IS NOT NULL;
 CREATE INDEX waits_approvals ON waits (kind, num) WHERE kind = 'approval' AND answered_at IS NULL;
 CREATE INDEX waits_flow_approvals ON waits (flow, num) WHERE kind = 'approval' AND answered_at IS NULL;
 
