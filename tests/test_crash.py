@@ -45,7 +45,7 @@ def test_every_write_point(name: str, new_store_url: Callable[[], str], tmp_path
     check(SCENARIOS[name], new_store_url, tmp_path, processes=False)
 
 
-@durable
+@pytest.mark.parametrize("new_store_url", ["sqlite"], indirect=True)  # on PostgreSQL with real kills, by `make prove`
 @pytest.mark.parametrize("name", WAITING)
 def test_every_write_point_of_flows_that_wait(name: str, new_store_url: Callable[[], str], tmp_path: Path) -> None:
     check(WAITING[name], new_store_url, tmp_path, processes=False)

@@ -17,7 +17,7 @@ from holdfast.flows.engine.port import Claimed
 from holdfast.flows.engine.sql_port import SqlEnginePort
 from holdfast.flows.engine.worker import Worker
 from holdfast.flows.inbox.manager import pending_events
-from holdfast.flows.waiting import wait_for_event
+from holdfast.flows.waiting import approval, wait_for_event
 from holdfast.ids import new_id
 from tests.waiting_kit import flow_num, until, waits
 
@@ -111,6 +111,11 @@ async def sleeps_long() -> None:
 
 
 @workflow
+async def asks_for_leave() -> str:
+    return (await approval("refund", timeout=1.5)).by
+
+
+@workflow
 async def comes_late(name: str) -> str:
     async def waits() -> str:
         try:
@@ -188,6 +193,17 @@ def test_cancelled_before_it_was_adopted(store_url: str, monkeypatch: pytest.Mon
         release.set()
         with pytest.raises(FlowCancelled):
             handle.result(timeout=10)
+
+
+def test_leave_that_was_given_in_time(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Holdfast(store_url, park_after=3600) as hf:
+        handle = hf.start(asks_for_leave)
+        until(lambda: hf.approvals(handle.id))
+        blind = Hold(monkeypatch, "outlook", before=True)
+        blind.reached.wait(10)
+        hf.approve(hf.approvals(handle.id)[0].id, actor="ann")
+        assert handle.result(timeout=10) == "ann"
+        blind.release.set()
 
 
 def test_an_event_that_came_too_late_is_back_before_its_flow_ends(

@@ -7,7 +7,9 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast import (
+    FlowCancelled,
+    FlowFailed,
+    Handle,
     Holdfast,
     WaitTimedOut,
     any_of,
@@ -36,8 +41,10 @@ from holdfast.flows.errors import AlreadyTerminal, BeingCancelled
 from holdfast.flows.inbox.manager import emit, signal
 from holdfast.ids import new_id
 from holdfast.store import Transaction
+from tests.waiting_kit import until
 
 Program = list[Any]
+CANCELLED = "cancelled"
 DISTURBERS = 2
 
 
@@ -213,54 +220,108 @@ def branches(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 programs = st.recursive(leaves, branches, max_leaves=12)
-plays_of = st.lists(st.tuples(programs, st.integers(0, 2)), min_size=1, max_size=6)
 
 
-def check(url: str, wanted: list[tuple[Any, int]], park_after: float, seed: int) -> None:
+@dataclass
+class Run:
+    """How programs are run.
+
+    Attributes:
+        programs: with the number of times that each begins anew.
+        park_after: as for :class:`~holdfast.Holdfast`.
+        lives: milliseconds after which everything is closed in good order, and opened again.
+        workers: how many serve at once.
+        cancels: flows are cancelled as well.
+        seed: of the disturbance.
+    """
+
+    programs: list[tuple[Any, int]]
+    park_after: float
+    lives: list[int]
+    workers: int
+    cancels: bool
+    seed: int
+
+
+def check(url: str, run: Run) -> None:
     """Several flows at once, which are paused and resumed all the time."""
-    programs = [(str(new_id()), _listed(program), rounds) for program, rounds in wanted]
+    programs = {str(new_id()): (_listed(program), rounds) for program, rounds in run.programs}
+    lives = [] if url == "sqlite://" else run.lives
+    for number, milliseconds in enumerate([*lives, None]):
+        with ExitStack() as opened:
+            served = [opened.enter_context(_open(url, run)) for _ in range(run.workers if url != "sqlite://" else 1)]
+            handles = [served[0].start(plays, key, *program, id=key) for key, program in programs.items()]
+            verbs = [pause_and_resume] * 9 + [cancel] if run.cancels else [pause_and_resume]
+            opened.enter_context(disturbed(served[-1], verbs, run.seed + number))
+            if milliseconds is not None:
+                time.sleep(milliseconds / 1000)
+                continue
+            results = [result_of(handle) for handle in handles]
+            assert all(
+                result == outcome_of(key, *program) or (run.cancels and result == CANCELLED)
+                for result, (key, program) in zip(results, programs.items(), strict=True)
+            )
+            until(lambda served=served: not any(hf._worker.resident for hf in served))
+            until(lambda served=served: not living(served[0]))
+            for table in ("waits", "step_progress"):
+                assert served[0].store.read(lambda tx, table=table: tx.fetch(f"SELECT * FROM {table}")) == []
+
+
+def _open(url: str, run: Run) -> Holdfast:
+    return Holdfast(url, workflows=[plays], park_after=run.park_after, concurrency=8, drain=0.05)
+
+
+def result_of(handle: Handle[Any]) -> Any:
+    try:
+        return handle.result(timeout=60)
+    except FlowCancelled:
+        return CANCELLED
+    except FlowFailed as error:  # its child was cancelled
+        return CANCELLED if error.kind.endswith("FlowCancelled") else error
+
+
+def living(hf: Holdfast) -> list[Any]:
+    return hf.store.read(
+        lambda tx: tx.fetch("SELECT num FROM flows WHERE status NOT IN ('finished', 'failed', 'cancelled')")
+    )
+
+
+def pause_and_resume(hf: Holdfast, flow_id: UUID, seconds: float) -> None:
+    hf.pause(flow_id)
+    time.sleep(seconds)
+    hf.resume(flow_id)
+
+
+def cancel(hf: Holdfast, flow_id: UUID, seconds: float) -> None:
+    hf.cancel(flow_id)
+
+
+@contextmanager
+def disturbed(hf: Holdfast, verbs: list[Callable[[Holdfast, UUID, float], None]], seed: int) -> Iterator[None]:
     ended = threading.Event()
-    with Holdfast(url, workflows=[plays], park_after=park_after, concurrency=8) as hf:
-        handles = hf.start_many(plays, programs)
-        threads = [threading.Thread(target=disturb, args=(hf, ended, seed + n)) for n in range(DISTURBERS)]
+    threads = [threading.Thread(target=disturb, args=(hf, ended, verbs, seed + n)) for n in range(DISTURBERS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
         for thread in threads:
-            thread.start()
-        try:
-            results = [handle.result(timeout=60) for handle in handles]
-        finally:
-            ended.set()
-            for thread in threads:
-                thread.join()
-        assert results == [outcome_of(*program) for program in programs]
-        until_settled(hf)
+            thread.join()
 
 
-def disturb(hf: Holdfast, ended: threading.Event, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311
+def disturb(
+    hf: Holdfast, ended: threading.Event, verbs: list[Callable[[Holdfast, UUID, float], None]], seed: int
+) -> None:
+    chance = random.Random(seed)
     while not ended.wait(0.002):
         flows = hf.store.read(lambda tx: SqlFlowStore(tx).list_by_status(FlowStatus.WAITING, limit=20)).items
         flows += hf.store.read(lambda tx: SqlFlowStore(tx).list_by_status(FlowStatus.RUNNING, limit=20)).items
         if not flows:
             continue
         flow_id = chance.choice(flows).id
-        try:
-            hf.pause(flow_id)
-            ended.wait(chance.choice([0, 0, 0.001, 0.005]))
-            hf.resume(flow_id)
-        except (AlreadyTerminal, BeingCancelled):
-            pass
-
-
-def until_settled(hf: Holdfast) -> None:
-    """Nothing of the flows is left over."""
-    assert hf._worker is not None
-    deadline = time.monotonic() + 5
-    while hf._worker.resident and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert hf._worker.resident == {}
-    assert hf._worker._early.keys() == set()
-    for table in ("waits", "step_progress"):
-        assert hf.store.read(lambda tx, table=table: tx.fetch(f"SELECT * FROM {table}")) == []  # type: ignore[misc]
+        with suppress(AlreadyTerminal, BeingCancelled):
+            chance.choice(verbs)(hf, flow_id, chance.choice([0, 0, 0.001, 0.005]))
 
 
 def _listed(program: Any) -> Any:
@@ -268,21 +329,26 @@ def _listed(program: Any) -> Any:
 
 
 relaxed = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+runs = st.builds(
+    Run,
+    programs=st.lists(st.tuples(programs, st.integers(0, 2)), min_size=1, max_size=6),
+    park_after=st.sampled_from([0.0, 0.0, 5.0]),
+    lives=st.lists(st.integers(0, 60), max_size=2),
+    workers=st.sampled_from([1, 1, 2]),
+    cancels=st.booleans(),
+    seed=st.integers(0, 1000),
+)
 
 
-@settings(max_examples=15, **relaxed)  # type: ignore[arg-type]
-@given(plays_of, st.sampled_from([0.0, 0.0, 5.0]), st.integers(0, 1000))
-def test_random_workflows_that_wait(
-    new_store_url: Callable[[], str], wanted: Any, park_after: float, seed: int
-) -> None:
-    check(new_store_url(), wanted, park_after, seed)
+@settings(max_examples=12, **relaxed)  # type: ignore[arg-type]
+@given(runs)
+def test_random_workflows_that_wait(new_store_url: Callable[[], str], run: Run) -> None:
+    check(new_store_url(), run)
 
 
 @pytest.mark.prove
 @pytest.mark.timeout(3000)
 @settings(max_examples=500, **relaxed)  # type: ignore[arg-type]
-@given(plays_of, st.sampled_from([0.0, 0.0, 5.0]), st.integers(0, 1000))
-def test_very_many_random_workflows_that_wait(
-    new_store_url: Callable[[], str], wanted: Any, park_after: float, seed: int
-) -> None:
-    check(new_store_url(), wanted, park_after, seed)
+@given(runs)
+def test_very_many_random_workflows_that_wait(new_store_url: Callable[[], str], run: Run) -> None:
+    check(new_store_url(), run)

@@ -64,8 +64,8 @@ class SqliteBackend:
         return [] if self.local else [lambda: SqliteReader(self, clock) for _ in range(READERS)]
 
     def connect(self, *, reading: bool = False) -> sqlite3.Connection:
-        """A connection with the store's settings. An index that SQLite would make for one statement is refused: it costs
-        the whole table, where every statement here has an index of its own.
+        """A connection with the store's settings. SQLite may make no index for one statement alone: that costs the
+        whole table, and every statement here has an index of its own.
 
         Raises:
             StorePathUnusable: the path cannot be opened, or holds no SQLite database.

@@ -166,6 +166,7 @@ class FlowRun:
         self.registering = 0
         self.stirred = 0
         self.transacting = False
+        self.looking = False
         self.lingers: Entry | None = None
         self.deferred: list[Any] = []
         self.overdue: list[Call] = []
@@ -286,9 +287,7 @@ class FlowRun:
                 break
 
     def take_overdue(self) -> list[Call]:
-        """Timers that fired while waits were being registered, once those are."""
-        if self.registering:
-            return []
+        """Timers that have fired, in that order."""
         taken, self.overdue = self.overdue, []
         return taken
 
@@ -301,6 +300,11 @@ class FlowRun:
     def resting(self) -> bool:
         """It only waits for time, or for what comes from outside."""
         return not self.steps_out and not self.unwritten and bool(self.calls)
+
+    @property
+    def waiting(self) -> bool:
+        """It waits for something that comes from outside."""
+        return any(call.wait is not None for call in self.calls.values())
 
     @property
     def due(self) -> int | None:

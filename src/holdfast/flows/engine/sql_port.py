@@ -76,7 +76,8 @@ class SqlEnginePort:
         return await self._store.aread(lambda tx: inbox.standing(tx, [flow]))
 
     def append(self, epoch: int, batch: Batch) -> asyncio.Future[Mapping[int, Record]]:
-        return self._unit(lambda tx: append_batch(tx, epoch, batch), repeatable=True, single=is_single(batch))
+        repeatable = not batch.births  # what became of a start may be another thing the second time
+        return self._unit(lambda tx: append_batch(tx, epoch, batch), repeatable=repeatable, single=is_single(batch))
 
     def wait(self, epoch: int, waits: Sequence[Wait]) -> asyncio.Future[list[Answer]]:
         def work(tx: Transaction) -> list[Answer]:

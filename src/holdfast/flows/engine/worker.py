@@ -37,6 +37,7 @@ BEGIN_SLICE = 32
 POLL_SECONDS = 1.0
 HOLD_SECONDS = 0.02
 REPORT_SECONDS = 0.5
+EARLY = 1000
 LINGER = 1.0
 """Seconds for which a flow that waits for something from outside stays in memory, while there is room."""
 
@@ -387,7 +388,7 @@ class Worker:
             for attention in touched:
                 run = self.resident.get(attention.flow)
                 if run is None:
-                    self._early[attention.flow] = attention
+                    self._remember(attention)
                 elif not run.evicted:
                     self._look_after(run, attention)
             for answer in answers:
@@ -395,6 +396,12 @@ class Worker:
                 if run is not None and not run.evicted:
                     self.answered(run, answer)
         self.flush_soon()
+
+    def _remember(self, attention: Attention) -> None:
+        """Of a flow that was leased as it was started and is about to be handed over, or of one that has just left."""
+        self._early[attention.flow] = attention
+        if len(self._early) > EARLY:
+            del self._early[next(iter(self._early))]
 
     def _look_after(self, run: FlowRun, attention: Attention) -> None:
         if run.num in self._leaving:
@@ -465,11 +472,34 @@ class Worker:
         run = call.run
         if call.abandoned or run.num in self._leaving:
             return
-        if run.registering:  # what the inbox has for it goes first
-            run.overdue.append(call)
+        run.overdue.append(call)
+        if run.registering or run.waiting:
+            self._look_before(run)
+        else:
+            self._let_time_pass(run)
+
+    def _look_before(self, run: FlowRun) -> None:
+        """Before time goes on in a flow that waits, it gets what has come for it so far: an answer that was given in
+        time wins over a time-out (FL-12)."""
+        if run.overdue and not run.registering and not run.looking:
+            run.looking = True
+            self._post.spawn(self._look_and_pass(run))
+
+    async def _look_and_pass(self, run: FlowRun) -> None:
+        answers = await self._post.persist(lambda: self._port.standing(run.num))
+        run.looking = False
+        if not run.evicted:
+            for answer in answers:
+                self.answered(run, answer)
+            if not run.registering:
+                self._let_time_pass(run)
+
+    def _let_time_pass(self, run: FlowRun) -> None:
+        if run.num in self._leaving:
             return
         now = self._clock.micros()
-        self.completed(call, call.record(StepStatus.SUCCEEDED, None, None, 1, now, now), None)
+        for call in run.take_overdue():
+            self.completed(call, call.record(StepStatus.SUCCEEDED, None, None, 1, now, now), None)
 
     def publish(self, run: FlowRun) -> None:
         self._post.publish(run)
@@ -576,8 +606,7 @@ class Worker:
         """A flow came to rest: it ended, waits for long, waits, pauses, or is stuck."""
         if not run.live or run.evicted:
             return
-        for call in run.take_overdue():
-            self._fire(call)
+        self._look_before(run)
         if run.main.done():
             if not run.unwritten and run.num not in self._leaving:
                 self._end(run)
@@ -594,7 +623,7 @@ class Worker:
         due = run.due
         if due is not None and due - self._clock.micros() <= self._options.park_after * MICROS_PER_SECOND:
             return
-        if all(call.wait is None for call in run.calls.values()) or 2 * len(self.resident) > self._options.concurrency:
+        if not run.waiting or 2 * len(self.resident) > self._options.concurrency:
             self._leave(run, due)
         elif run.lingers is None:
             stirred = run.stirred

@@ -14,6 +14,7 @@ from typing import Any
 from holdfast.errors import StoreError
 
 TIMEOUT_SECONDS = 60.0
+_dying = threading.Lock()
 
 
 class Killed(StoreError):
@@ -48,8 +49,9 @@ def rehearse(where: str) -> None:
 
 def die(where: str) -> None:
     """The real end of this process; its parent reads on stdout where that was."""
-    os.write(1, where.encode())
-    os.kill(os.getpid(), signal.SIGKILL)
+    with _dying:  # of several threads the first to come says where
+        os.write(1, where.encode())
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def kill_process(module: str, *arguments: str) -> str | None:
