@@ -189,6 +189,34 @@ def test_an_error_beside_the_work_is_no_silence(sqlite_url: str, monkeypatch: py
         hf.start(stuck).result(timeout=10)
 
 
+def test_a_worker_that_is_woken_as_it_ends_takes_up_nothing(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    outlook, looked, workers = SqlEnginePort.outlook, [], []
+
+    async def look(port: SqlEnginePort, *args: Any) -> Any:
+        looked.append(any(worker._draining for worker in workers))
+        return await outlook(port, *args)
+
+    class Ending:
+        """The worker is woken one turn of its event loop before it is told to end."""
+
+        def __init__(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+            self.loop, self.task = loop, task
+
+        def cancel(self) -> None:
+            workers[0].wake()
+            self.loop.call_soon(self.task.cancel)
+
+    monkeypatch.setattr(SqlEnginePort, "outlook", look)
+    with Holdfast(sqlite_url) as hf:
+        assert hf._loop is not None
+        assert hf._task is not None
+        workers.append(hf._worker)
+        until(lambda: looked)
+        threading.Event().wait(0.1)
+        hf._task = Ending(hf._loop, hf._task)  # type: ignore[assignment]
+    assert not any(looked)
+
+
 # -- beginning anew -----------------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from holdfast.store import Store, Transaction, open_store
 from holdfast.testing import VirtualClock
 from holdfast.testing.crash import Operation, explore_operation
 from holdfast.testing.flows.samples import LONG_AGO, TERMINAL, make_flow
+from tests.durable import KILLED_ON
 
 FLOW = UUID(int=1, version=4)
 EPOCH = 7
@@ -182,7 +183,7 @@ OPERATIONS = {
 }
 
 
-@pytest.mark.parametrize("new_store_url", ["sqlite", "postgres"], indirect=True)
+@pytest.mark.parametrize("new_store_url", KILLED_ON, indirect=True)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_killed_anywhere(name: str, new_store_url: Callable[[], str]) -> None:
     visits = list(explore_operation(OPERATIONS[name], new_store_url))

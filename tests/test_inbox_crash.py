@@ -13,6 +13,7 @@ from holdfast.flows.inbox import manager, sql
 from holdfast.ids import row_id
 from holdfast.store import Transaction
 from holdfast.testing.crash import Operation, explore_operation
+from tests.durable import KILLED_ON
 from tests.inbox_kit import add_flows, approval, child, event, flow_id, set_flow, signal
 
 KEPT = ("kept", "B-1")
@@ -79,7 +80,7 @@ OPERATIONS = {
 EMIT = OPERATIONS["emit to a wait"]
 
 
-@pytest.mark.parametrize("new_store_url", ["sqlite", "postgres"], indirect=True)
+@pytest.mark.parametrize("new_store_url", KILLED_ON, indirect=True)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_killed_anywhere(name: str, new_store_url: Callable[[], str]) -> None:
     visits = list(explore_operation(OPERATIONS[name], new_store_url))

@@ -21,6 +21,7 @@ from holdfast.pages import InvalidCursor
 from holdfast.store import Transaction, load_queries, open_store
 from holdfast.store.queries import compile_sqlite
 from holdfast.testing.crash import Operation, explore_operation
+from tests.durable import KILLED_ON
 from tests.queue_kit import add_worker, scene
 
 # -- the verbs ------------------------------------------------------------------------------------------------
@@ -205,10 +206,8 @@ OPERATIONS = {
 }
 
 
-KILLS = [("sqlite", name) for name in OPERATIONS] + [("postgres", name) for name in ("declare", "start", "promote")]
-
-
-@pytest.mark.parametrize(("new_store_url", "name"), KILLS, indirect=["new_store_url"])
+@pytest.mark.parametrize("new_store_url", KILLED_ON, indirect=True)
+@pytest.mark.parametrize("name", OPERATIONS)
 def test_killed_anywhere(name: str, new_store_url: Callable[[], str]) -> None:
     visits = list(explore_operation(OPERATIONS[name], new_store_url))
     assert {visit.where for visit in visits} == {"statement", "before commit", "after commit"}

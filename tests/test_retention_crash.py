@@ -14,6 +14,7 @@ from holdfast.flows.retention import declare
 from holdfast.store import Transaction
 from holdfast.testing.crash import Operation, explore_operation
 from holdfast.testing.flows.samples import make_flow
+from tests.durable import KILLED_ON
 from tests.test_chores import worker
 from tests.test_retention import BELONGINGS, CLOCK, aged, burden, number_in
 
@@ -72,7 +73,7 @@ OPERATIONS = {
 }
 
 
-@pytest.mark.parametrize("new_store_url", ["sqlite", "postgres"], indirect=True)
+@pytest.mark.parametrize("new_store_url", KILLED_ON, indirect=True)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_killed_anywhere(name: str, new_store_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "SLICE_SECONDS", retention.SLICE_SECONDS)  # put back at the end

@@ -24,6 +24,7 @@ from holdfast.store import Store, Transaction, load_queries, open_store
 from holdfast.store.blobs import get_blob, put_blob, release_blob
 from holdfast.testing.clock import VirtualClock
 from holdfast.testing.crash import Operation, explore_operation
+from tests.durable import KILLED_ON
 from tests.rewind_kit import FLOW, OTHER, events, finish, kept, new_flow, present, record, steps
 
 STEP_FAILED = "holdfast.flows.errors.StepFailed"
@@ -511,7 +512,7 @@ OPERATIONS = {
 }
 
 
-@pytest.mark.parametrize("new_store_url", ["sqlite", "postgres"], indirect=True)
+@pytest.mark.parametrize("new_store_url", KILLED_ON, indirect=True)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_killed_anywhere(name: str, new_store_url: Callable[[], str]) -> None:
     visits = list(explore_operation(OPERATIONS[name], new_store_url))

@@ -28,6 +28,7 @@ from holdfast.worlds import Moment, Scope
 from holdfast.worlds.checkpoints import SqlCheckpoints, State
 from holdfast.worlds.errors import InvalidScope, RestorePending, WorldShared
 from holdfast.worlds.restoring import pending_restore
+from tests.durable import KILLED_ON
 from tests.rewind_kit import FLOW, OTHER, Site, finish, kept, new_flow, present, record
 
 SHARED = Scope("acme", "main")
@@ -469,11 +470,8 @@ OPERATIONS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "new_store_url"),
-    [("rewind", "sqlite"), ("rewind", "postgres"), ("fork", "sqlite"), ("retry", "sqlite")],
-    indirect=["new_store_url"],
-)
+@pytest.mark.parametrize("new_store_url", KILLED_ON, indirect=True)
+@pytest.mark.parametrize("name", ["rewind", "fork", "retry"])
 def test_killed_anywhere(name: str, new_store_url: Callable[[], str]) -> None:
     visits = list(explore_operation(OPERATIONS[name], new_store_url))
     assert {visit.where for visit in visits} == {"statement", "before commit", "after commit"}

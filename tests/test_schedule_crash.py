@@ -14,6 +14,7 @@ from holdfast.flows.schedules import CatchUp, Definition, Overlap, manager, tick
 from holdfast.flows.schedules.errors import PreviousRunning, ScheduleNotFound
 from holdfast.store import Transaction
 from holdfast.testing.crash import Operation, explore_operation
+from tests.durable import KILLED_ON
 from tests.schedule_kit import behind, end_all, flow_key, flows
 
 HOUR = timedelta(hours=1)
@@ -87,7 +88,7 @@ OPERATIONS = {
 TICK = Operation(prepare_two, act, observe)
 
 
-@pytest.mark.parametrize("new_store_url", ["sqlite", "postgres"], indirect=True)
+@pytest.mark.parametrize("new_store_url", KILLED_ON, indirect=True)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_killed_anywhere(name: str, new_store_url: Callable[[], str]) -> None:
     visits = list(explore_operation(OPERATIONS[name], new_store_url))

@@ -21,6 +21,7 @@ from holdfast.flows.starts import insert_all
 from holdfast.store import Transaction, open_store
 from holdfast.testing import VirtualClock
 from holdfast.testing.crash import Operation, explore_operation
+from tests.durable import KILLED_ON
 
 
 @dataclass
@@ -173,7 +174,7 @@ START_MANY = Operation(
 )
 
 
-@pytest.mark.parametrize("new_store_url", ["sqlite", "postgres"], indirect=True)
+@pytest.mark.parametrize("new_store_url", KILLED_ON, indirect=True)
 def test_killed_anywhere(new_store_url: Callable[[], str]) -> None:
     visits = list(explore_operation(START_MANY, new_store_url))
     assert not [visit for visit in visits if visit.faults]

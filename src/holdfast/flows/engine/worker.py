@@ -203,6 +203,8 @@ class Worker:
         """Begin a new epoch whenever the old one was fenced."""
         while True:
             await self._lost.wait()
+            if self._draining:
+                return self._evict_all()
             log.warning(
                 "the worker epoch %d was fenced; %d flows go on elsewhere", self._lease.epoch, len(self.resident)
             )
@@ -235,7 +237,7 @@ class Worker:
     # -- leasing flows ----------------------------------------------------------------------------------------
 
     async def _serve(self) -> None:
-        while True:
+        while not self._draining:
             self._wake.clear()
             try:
                 if self._lease.held() and not self._lost.is_set() and await self._look():
@@ -247,7 +249,8 @@ class Worker:
                 await asyncio.sleep(RETRY_SECONDS)
             self._alarms.arm()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):  # wait_for() may swallow that the worker is to end
+                    await self._wake.wait()
 
     async def _look(self) -> bool:
         """Do what there is to do; whether there may be more."""
@@ -294,7 +297,7 @@ class Worker:
             self.fence(epoch)  # it may have been committed: with a new epoch, what it leased is freed
             raise
         for position, flow in enumerate(claimed, 1):
-            if self._lease.epoch != epoch or self._lost.is_set():
+            if self._lease.epoch != epoch or self._lost.is_set() or self._draining:
                 return False
             self._early.pop(flow.num, None)  # from before: what was claimed is as it is now
             with excursion():
