@@ -1,6 +1,6 @@
 """Three waves of pages; then run and files go back to wave 2, with a note, and go on differently.
 
-    python examples/site.py sqlite:///site.db ./site
+python examples/site.py sqlite:///site.db ./site
 """
 
 import sys
