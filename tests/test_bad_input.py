@@ -12,9 +12,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from holdfast import FlowHalted, Holdfast, Transaction, step, workflow
-from holdfast.errors import InvalidId, NotSerialisable, PayloadTooLarge, StoreUnreachable
+from holdfast.errors import InvalidId, InvalidInput, NotSerialisable, PayloadTooLarge, StoreUnreachable
 from holdfast.flows import FlowStatus
-from holdfast.flows.errors import FlowExists, InvalidArguments, ResultPending, UseAwait
+from holdfast.flows.errors import FlowExists, FlowNotFound, InvalidArguments, NotAWorkflow, ResultPending, UseAwait
+from holdfast.ids import new_id
 from tests.fleet import rows
 from tests.half_way import SECONDS, add, echo, sound
 
@@ -248,3 +249,27 @@ def test_a_server_that_is_not_there() -> None:
         Holdfast("postgresql://127.0.0.1:1/db", patience=0.5),
     ):
         pass
+
+
+def test_what_is_no_workflow_is_refused_and_harms_nobody() -> None:
+    @step
+    async def alone(number: int) -> int:
+        return number
+
+    wrong: list[Any] = [alone, print, "takes"]
+    with Holdfast("sqlite://", workflows=[takes]) as hf:
+        for found in wrong:
+            with pytest.raises(NotAWorkflow):
+                hf.start(found, 1)
+        with pytest.raises(FlowNotFound):
+            hf.handle(new_id()).result(timeout=1)
+        assert hf.start(takes, 1).result(timeout=20) == [1, None]
+    for found in wrong:
+        with pytest.raises(NotAWorkflow):
+            Holdfast("sqlite://", workflows=[found])
+
+
+@pytest.mark.parametrize("tags", [{"a": 1}, ["a"], {"": "b"}, {"a": "x" * 201}])
+def test_what_cannot_be_tags(tags: Any) -> None:
+    with Holdfast("sqlite://", workflows=[takes]) as hf, pytest.raises(InvalidInput, match="tag"):
+        hf.start(takes, 1, tags=tags)

@@ -204,6 +204,16 @@ def test_absurd_timeouts_are_refused(sqlite_url: str, bad: float) -> None:
         hf.start(waits_absurdly).result(timeout=20)
 
 
+def test_a_text_is_no_list_of_approvers(sqlite_url: str) -> None:
+    @workflow
+    async def asks_wrongly() -> None:
+        with pytest.raises(InvalidInput, match="one text"):
+            await approval("refund", approvers="ann")
+
+    with Holdfast(sqlite_url, workflows=[asks_wrongly]) as hf:
+        hf.start(asks_wrongly).result(timeout=20)
+
+
 def test_waiting_belongs_into_a_workflow() -> None:
     with pytest.raises(InvalidInput, match="workflow"):
         asyncio.run(wait_for_event("shipped", "A-1"))
@@ -219,10 +229,9 @@ def test_a_payload_that_does_not_fit_is_told_to_the_workflow(sqlite_url: str) ->
         assert "The payload of shipped" in error["detail"]
 
 
+@pytest.mark.parametrize("new_store_url", ["sqlite", "postgres"], indirect=True)
 def test_a_restart_between_wait_and_event(new_store_url: Callable[[], str]) -> None:
     url = new_store_url()
-    if url == "sqlite://":
-        pytest.skip("a store in memory ends with its process")
     with Holdfast(url) as hf:
         handle = hf.start(await_parcel, "A-1")
         until(lambda: waits(hf, handle.id))

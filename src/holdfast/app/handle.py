@@ -27,8 +27,9 @@ class Handle(Generic[R]):
         id: the flow's UUID.
     """
 
-    def __init__(self, hf: Controls, flow_id: UUID, kind: Any) -> None:
+    def __init__(self, hf: Controls, flow_id: UUID, kind: Any, *, known: bool = True) -> None:
         self.id = flow_id
+        self._known = known
         self._hf = hf
         self._kind = kind
 
@@ -56,6 +57,7 @@ class Handle(Generic[R]):
 
         Raises:
             FlowFailed, FlowCancelled, FlowHalted: it did not get there.
+            FlowNotFound: there is no such flow.
             ResultPending: not within ``timeout``.
             UseAwait: called on the event loop that has to do the work.
             NestedUnit: called inside a unit of work.
@@ -63,6 +65,8 @@ class Handle(Generic[R]):
         self._refuse_own_loop()
         self._hf.store.refuse_nested()
         limit = None if timeout is None else seconds(timeout, "A time-out")
+        if not self._known:
+            self._known = bool(self.flow())
         done = threading.Event()
         unit = Unit(no_work, lambda unit: done.set())
         self._hf._outcomes.wait(str(self.id), unit)
@@ -75,6 +79,8 @@ class Handle(Generic[R]):
         return self._wait().__await__()
 
     async def _wait(self) -> R:
+        if not self._known:
+            self._known = bool(await self._hf.store.aread(lambda tx: manager.present(tx, self.id)))
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         unit = Unit(no_work, lambda unit: _resolve(future), loop=future.get_loop())
         self._hf._outcomes.wait(str(self.id), unit)

@@ -139,7 +139,7 @@ class Starting(Controls):
             NestedUnit, StoreError: as :meth:`start`.
         """
         self.store.refuse_nested()
-        self._register(workflow)
+        self._registry.add(workflow)
         options = StartOptions(
             owner=owner, goal=goal, tags=tags or {}, queue=queue, queue_key="" if callable(queue_key) else queue_key,
             priority=priority, delay=delay, at=at,
@@ -176,15 +176,11 @@ class Starting(Controls):
         self.store.submit(Unit(work, settle, idempotent=True, actor="user"))
         return future
 
-    def _register(self, workflow: Workflow[..., Any]) -> None:
-        if self._registry.get(workflow.name) is not workflow:
-            self._registry.add(workflow)
-
     def _submit_start(
         self, workflow: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: StartOptions
     ) -> Callable[[Unit], None]:
         self.store.refuse_nested()
-        self._register(workflow)
+        self._registry.add(workflow)
         check_named(options, workflow.signature.names, len(args))
         encoded, digest = workflow.signature.encode(args, kwargs, self._options.max_payload_bytes)
         start = make_start(workflow.name, encoded, digest, options)
@@ -196,4 +192,4 @@ class Starting(Controls):
         Raises:
             InvalidId: malformed.
         """
-        return Handle(self, parse_id(flow_id), Any)
+        return Handle(self, parse_id(flow_id), Any, known=False)

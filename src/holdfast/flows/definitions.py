@@ -21,7 +21,7 @@ from uuid import UUID
 
 from holdfast import codec
 from holdfast.errors import InvalidInput, NotSerialisable
-from holdfast.flows.errors import InvalidArguments, InvalidTimeout, WorkflowExists
+from holdfast.flows.errors import InvalidArguments, InvalidTimeout, NotAWorkflow, WorkflowExists
 from holdfast.store import Transaction
 from holdfast.text import check_text
 
@@ -330,9 +330,14 @@ class Registry:
 
     def add(self, workflow: Workflow[..., Any]) -> None:
         """Raises:
+        NotAWorkflow: it is something else.
         WorkflowExists: another function has that name.
         """
+        if not isinstance(workflow, Workflow):
+            raise NotAWorkflow(f"{workflow!r:.200} is no workflow.")
         present = self._by_name.get(workflow.name)
+        if present is workflow:
+            return
         if present is not None and present.origin != workflow.origin:
             raise WorkflowExists(f"Both {present.origin} and {workflow.origin} are called {workflow.name!r}.")
         self._by_name[workflow.name] = workflow

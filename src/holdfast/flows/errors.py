@@ -108,6 +108,13 @@ class WorkflowExists(InvalidInput):
     remedy = "Give one of them a name of its own: @workflow(name=…)."
 
 
+class NotAWorkflow(InvalidInput, TypeError):
+    """What was to be started or served is no workflow."""
+
+    code = "not_a_workflow"
+    remedy = "Pass an `async def` function with @workflow; a step runs inside one."
+
+
 class InvalidArguments(InvalidInput, TypeError):
     """Arguments that do not fit the workflow's parameters."""
 

@@ -241,10 +241,13 @@ def check_tags(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Raises:
     InvalidInput: too many of them, or a name or value that is no short, printable text.
     """
+    if not isinstance(tags, Mapping):
+        raise InvalidInput(f"{tags!r:.200} are no tags.", remedy="Pass a dict: names with values.")
     if len(tags) > MAX_TAGS:
         raise InvalidInput(f"A flow cannot have {len(tags)} tags.", remedy=f"Use at most {MAX_TAGS}.")
-    for text in (*tags.keys(), *tags.values()):
-        if not text or len(text) > MAX_TAG or not text.isprintable():
+    texts: list[object] = [*tags.keys(), *tags.values()]
+    for text in texts:
+        if not isinstance(text, str) or not text or len(text) > MAX_TAG or not text.isprintable():
             raise InvalidInput(
                 f"{text!r} cannot be a tag's name or value.", remedy=f"Use 1 to {MAX_TAG} printable characters."
             )

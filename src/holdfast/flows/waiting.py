@@ -95,6 +95,8 @@ async def approval(
     """
     check_name(name, "an approval's name")
     flow = required_flow("approval()")
+    if isinstance(approvers, str):
+        raise InvalidInput(f"The approvers are {approvers!r}, one text.", remedy=f"Pass a list: [{approvers!r}].")
     for each in approvers:
         check_name(each, "an approver's name")
     text, digest = codec.encode_canonical(what, what="What is to be approved", max_bytes=flow.max_bytes)
