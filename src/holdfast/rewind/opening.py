@@ -37,6 +37,11 @@ async def open_world(
     check_world(name)
     if not services:
         raise InvalidInput(f"The world {name!r} has no services.", remedy="Give at least one: directory('site').")
+    for service in services:
+        if not callable(service):
+            raise InvalidInput(
+                f"{service!r:.200} makes no service of a world.", remedy="Pass factories: directory('site'), say."
+            )
     wanted = None if scopes is None else sorted({to_scope(scope) for scope in scopes})
     if wanted is not None and not wanted:
         raise InvalidInput(f"The world {name!r} has no scopes.", remedy="Name some, or leave scopes= out.")
