@@ -18,6 +18,7 @@ import pytest
 from holdfast.store import Store, open_store
 from holdfast.worlds.directory import (
     DirectoryFull,
+    DirectoryUnusable,
     DirectoryWorld,
     FileChanged,
     InvalidPath,
@@ -283,8 +284,8 @@ def test_what_lies_in_the_private_folder_is_not_written_through(
     assert (root / "a" / "b" / "c").read_bytes() == b"c"
 
 
-def test_the_two_kinds_of_world_share_no_private_folder(store: Store, tmp_path: Path) -> None:
-    """What was cut off in the one is not finished in the other, whose tree is another."""
+def test_the_other_kind_of_world_finishes_nothing(store: Store, tmp_path: Path) -> None:
+    """What was cut off in the one is not finished in the other, which is refused."""
     root = tmp_path / "root"
     world = DirectoryWorld.at(root, store)
     world.write(*LOCAL, "a/b", b"one")
@@ -294,9 +295,8 @@ def test_the_two_kinds_of_world_share_no_private_folder(store: Store, tmp_path: 
     probe: Callable[[str], None] = lambda where: die() if where == "after the intent" else None  # noqa: E731
     with pytest.raises(Killed):
         DirectoryWorld.at(root, store, probe=probe).restore(*LOCAL, view)
-    assert DirectoryWorld(root, store).snapshot(*LOCAL).resources == {}
-    (root / "local" / "local").rmdir()
-    (root / "local").rmdir()
+    with pytest.raises(DirectoryUnusable):
+        DirectoryWorld(root, store).snapshot(*LOCAL)
     assert world.snapshot(*LOCAL) == view
 
 

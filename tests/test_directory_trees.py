@@ -469,3 +469,19 @@ def test_what_cannot_be_read_once_it_is_in_place_can_still_be_finished(open_fold
             assert found == {"a": 0o200, "b": 0, "c": 0}
 
     as_nobody(act)
+
+
+@pytest.mark.parametrize("first_alone", [True, False])
+def test_a_root_is_used_in_one_way(tmp_path: Path, first_alone: bool) -> None:
+    """A tree that is the root itself would take the trees of scopes below it for its own, and remove them."""
+    with open_store("sqlite://") as store:
+        alone, scoped = DirectoryWorld.at(tmp_path, store), DirectoryWorld(tmp_path, store)
+        first, second = (alone, scoped) if first_alone else (scoped, alone)
+        here, there = (DirectoryWorld.LOCAL, ("flow", "a"))[:: 1 if first_alone else -1]
+        first.write(*here, "kept.txt", b"kept")
+        before = first.snapshot(*here)
+        with pytest.raises(DirectoryUnusable, match="cannot be used otherwise"):
+            second.write(*there, "other.txt", b"other")
+        with pytest.raises(DirectoryUnusable, match="cannot be used otherwise"):
+            second.snapshot(*there)
+        assert first.snapshot(*here) == before

@@ -60,7 +60,8 @@ def open_site(root: Path, scope: Scope, intent: str, *, alone: bool = False) -> 
 
     Raises:
         OSError: it can be neither opened nor made, or something on the way is a link.
-        DirectoryUnusable: tree and private folder are on different file systems, between which nothing can be moved.
+        DirectoryUnusable: tree and private folder are on different file systems, between which nothing can be moved;
+            or a world uses the root the other way.
     """
     with ExitStack() as ending:
 
@@ -75,6 +76,7 @@ def open_site(root: Path, scope: Scope, intent: str, *, alone: bool = False) -> 
             private = opened(ensure_folder(name, private, _PRIVATE_MODE))
             if name == RESERVED:
                 _hide_from_git(private)
+                _refuse_otherwise_used(root, private, alone=alone)
         staging = opened(ensure_folder("staging", private, _PRIVATE_MODE))
         lock = opened(os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=private))
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -86,6 +88,19 @@ def open_site(root: Path, scope: Scope, intent: str, *, alone: bool = False) -> 
             raise DirectoryUnusable(f"{root / scope.account_id / scope.region} is another file system than {root}.")
         hidden = frozenset({RESERVED} if alone else ())
         yield Site(tree, hidden, private, staging, lock, root.joinpath(*way, intent))
+
+
+def _refuse_otherwise_used(root: Path, private: int, *, alone: bool) -> None:
+    """A root that is a tree itself would take the trees of others in it for its own, and remove them."""
+    ways = {name for name in os.listdir(private) if name != ".gitignore"}
+    if alone and ways - {_ALONE}:
+        told, of = "holds the trees of several scopes", f"such a tree's folder, {root}/<account>/<region>"
+    elif not alone and _ALONE in ways:
+        told, of = "is itself the tree of a world", "another directory"
+    else:
+        return
+    remedy = f"Use {of}; if no such world is left, delete {root / RESERVED}."
+    raise DirectoryUnusable(f"{root} {told}, so it cannot be used otherwise.", remedy=remedy)
 
 
 def _hide_from_git(private: int) -> None:
