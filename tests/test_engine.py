@@ -160,7 +160,7 @@ def test_months_pass_in_virtual_time_and_parked_flows_leave_memory(store_url: st
             flows = [handle.flow() for handle in handles]
             if all(flow.status.terminal or (flow.due_at and flow.due_at > clock.now()) for flow in flows):
                 assert hf._worker is not None
-                parked = parked or not hf._worker.resident
+                parked = parked or not hf._worker.floor.resident
                 clock.advance(timedelta(days=1))
         assert parked
         assert [handle.result(timeout=20) for handle in handles] == [1, 3, 30]

@@ -133,7 +133,7 @@ def test_resumed_before_it_was_given_up(store_url: str, monkeypatch: pytest.Monk
         until(lambda: RAN)
         hf.pause(handle.id)
         assert hf._worker is not None
-        until(lambda: hf._worker.resident[num].pausing)
+        until(lambda: hf._worker.floor.resident[num].pausing)
         hold = Hold(monkeypatch, "attend")
         hf.resume(handle.id)
         hold.reached.wait(10)
@@ -182,7 +182,7 @@ def test_cancelled_before_it_was_adopted(store_url: str, monkeypatch: pytest.Mon
             await asyncio.to_thread(release.wait, 20)
             adopted(worker, epoch, claimed)
 
-        worker._post.spawn(adopt())
+        worker.floor.spawn(adopt())
 
     monkeypatch.setattr(Worker, "adopt", late)
     with Holdfast(store_url, park_after=3600) as hf:
@@ -216,9 +216,9 @@ def test_an_event_that_came_too_late_is_back_before_its_flow_ends(
         back = Hold(monkeypatch, "give_back", before=True)
         GO.set()
         records.reached.wait(10)
-        until(lambda: hf._worker._post._records.waiting)  # type: ignore[union-attr]
+        until(lambda: hf._worker.floor._post._records.waiting)  # type: ignore[union-attr]
         assert hf.emit("topic", "A", 7).delivered
-        until(lambda: len(hf._worker._post._records._items) == 2)  # type: ignore[union-attr]
+        until(lambda: len(hf._worker.floor._post._records._items) == 2)  # type: ignore[union-attr]
         records.release.set()
         back.reached.wait(10)
         threading.Event().wait(0.3)

@@ -261,7 +261,7 @@ def check(url: str, run: Run) -> None:
                 result == outcome_of(key, *program) or (run.cancels and result == CANCELLED)
                 for result, (key, program) in zip(results, programs.items(), strict=True)
             )
-            until(lambda served=served: not any(hf._worker.resident for hf in served))
+            until(lambda served=served: not any(hf._worker.floor.resident for hf in served))
             until(lambda served=served: not living(served[0]))
             for table in ("waits", "step_progress"):
                 assert served[0].store.read(lambda tx, table=table: tx.fetch(f"SELECT * FROM {table}")) == []

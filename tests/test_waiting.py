@@ -181,7 +181,7 @@ def test_a_parked_flow_costs_rows(sqlite_url: str) -> None:
         handles = [hf.start(await_parcel, f"A-{number}") for number in range(50)]
         until(lambda: all(handle.flow().status is FlowStatus.WAITING for handle in handles))
         assert hf._worker is not None
-        assert not hf._worker.resident
+        assert not hf._worker.floor.resident
         for number, handle in enumerate(handles):
             hf.emit("shipped", f"A-{number}", Parcel(number, "dhl"))
             assert handle.result(timeout=20).number == number

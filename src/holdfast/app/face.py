@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from holdfast.flows.definitions import Registry
-from holdfast.flows.engine.worker import WorkerOptions
+from holdfast.flows.engine.options import WorkerOptions
 from holdfast.flows.outcomes import Outcomes
 from holdfast.flows.starts import Starts
 from holdfast.store import Store, Transaction

@@ -25,10 +25,11 @@ from holdfast.errors import StoreClosed
 from holdfast.flows.ambient import current_store_var
 from holdfast.flows.definitions import Registry, Workflow, module_workflows, seconds
 from holdfast.flows.engine.lease import Lease, Terms
+from holdfast.flows.engine.options import WorkerOptions
 from holdfast.flows.engine.port import Claimed, Ending
 from holdfast.flows.engine.run import FlowRun
 from holdfast.flows.engine.sql_port import SqlEnginePort
-from holdfast.flows.engine.worker import Worker, WorkerOptions
+from holdfast.flows.engine.worker import Worker
 from holdfast.flows.outcomes import Outcome, Outcomes
 from holdfast.flows.queues import Queue
 from holdfast.flows.queues.manager import declare as declare_queues

@@ -129,6 +129,6 @@ class Rewinding(Controls):
 
     def _running(self, flow_id: UUID) -> list[str]:
         """Run ids of the flow's steps that run here."""
-        resident = list(self._worker.resident.values()) if self._worker else []
+        resident = list(self._worker.floor.resident.values()) if self._worker else []
         calls = [call for run in resident if run.id == str(flow_id) for call in list(run.calls.values())]
         return [call.run_id for call in calls if call.step is not None and not call.held]
