@@ -14,16 +14,13 @@ from holdfast.testing.matrix import Row, table
 from tests.cli_kit import run, samples, samples_on_sqlite, url  # noqa: F401 (fixtures)
 
 KINDS = ("sqlite", "memory", "postgres")
-MATRIX: pytest.StashKey[list[Row]] = pytest.StashKey()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[MATRIX] = []
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the matrix: port, backend, clauses held."""
-    if rows := config.stash[MATRIX]:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the matrix: port, backend, clauses held; its rows come with the reports of the tests, from each process."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    found = [pair for report in reports for pair in getattr(report, "user_properties", [])]
+    if rows := [Row(**row) for name, row in found if name == "matrix"]:
         terminalreporter.write_line("")
         Console(file=terminalreporter._tw._file, width=130).print(table(sorted(rows, key=lambda row: row.port)))
 

@@ -21,6 +21,8 @@ from holdfast.store import open_store
 from tests.cli_kit import Run, Samples, serving, until
 from tests.cli_workflows import greet, halt
 
+NOBODY = "01a20a1d-0c1f-7744-b76c-c2fb3329d926"
+
 # -- looking at flows -----------------------------------------------------------------------------------------
 
 
@@ -147,12 +149,12 @@ def test_prune_deletes_what_ended_long_ago(url: str, samples: Samples, run: Run)
     "command",
     [
         ("flow", "ls"),
-        ("flow", "show", str(new_id())),
-        ("flow", "history", str(new_id())),
-        ("flow", "cancel", str(new_id())),
-        ("flow", "resume", str(new_id())),
-        ("flow", "pause", str(new_id())),
-        ("flow", "show", str(new_id()), "--follow"),
+        ("flow", "show", NOBODY),
+        ("flow", "history", NOBODY),
+        ("flow", "cancel", NOBODY),
+        ("flow", "resume", NOBODY),
+        ("flow", "pause", NOBODY),
+        ("flow", "show", NOBODY, "--follow"),
         ("prune", "--days", "1"),
         ("prune", "--days", "1", "--dry-run"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from holdfast.testing import matrix
 from holdfast.testing.contracts import CONTRACTS, Contract
-from tests.conftest import KINDS, MATRIX
+from tests.conftest import KINDS
 
 NAMES = dict(zip(KINDS, matrix.BACKENDS, strict=True))
 MUTANTS = [
@@ -22,10 +23,15 @@ MUTANTS = [
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.port)
-def test_contract(contract: Contract[Any], new_store_url: Callable[[], str], request: pytest.FixtureRequest) -> None:
+def test_contract(
+    contract: Contract[Any],
+    new_store_url: Callable[[], str],
+    request: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
+) -> None:
     backend = NAMES[request.node.callspec.params["new_store_url"]]
     row = matrix.examine(contract, backend, new_store_url, mutants=backend == "sqlite-memory")
-    request.config.stash[MATRIX].append(row)
+    record_property("matrix", asdict(row))
     assert row.holds, row
     assert list(row.clauses) == contract.suite.clauses
     assert row.mutants == row.caught
