@@ -232,7 +232,7 @@ def test_exit_codes_of_errors(url: str, samples: Samples, run: Run) -> None:
         (("flow", "ls", "--since", "1h", "--until", "2h"), 2, "invalid_search"),
         (("flow", "ls", "--after", "nonsense"), 2, "invalid_cursor"),
         (("flow", "ls", "--limit", "0"), 2, "usage"),
-        (("flow", "ls", "--status", "nonsense"), 2, "usage"),
+        (("flow", "ls", "--status", "nonsense"), 2, "invalid_search"),
         (("flow", "ls", "--nonsense"), 2, "usage"),
         (("prune",), 2, "usage"),
         (("nonsense",), 2, "usage"),

@@ -10,16 +10,20 @@ import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from holdfast import Holdfast
 from holdfast.cli.moments import InvalidMoment, parse_moment
-from holdfast.flows import chores, manager, retention
+from holdfast.flows import SqlFlowStore, chores, manager, retention
 from holdfast.ids import parse_id
 from holdfast.store import Transaction, open_store
+from holdfast.testing.flows.samples import make_flow
 from tests.cli_kit import Run, Samples, until
 from tests.cli_workflows import greet, hold
+
+NOBODY = "01a20a1d-0c1f-7744-b76c-c2fb3329d926"
 
 
 def ids(run: Run, url: str, *options: str) -> list[str]:
@@ -46,6 +50,72 @@ def test_ls_finds_flows_by_type_and_time(url: str, samples: Samples, run: Run) -
     assert ids(run, url, "--since", "1h") == everything
     assert ids(run, url, "--until", "1h") == []
     assert ids(run, url, "--since", (datetime.now(UTC) + timedelta(hours=1)).isoformat()) == []
+
+
+def test_ls_finds_what_is_halted(url: str, samples: Samples, run: Run) -> None:
+    run("flow", "pause", samples.waiting, "--store", url)
+    assert ids(run, url, "--status", "halted") == [samples.stuck]
+    assert ids(run, url, "--status", "halted", "--type", greet.name) == []
+    with Holdfast(url, worker=False) as hf:
+        assert [str(flow.id) for flow in hf.search(status="halted").items] == [samples.stuck]
+
+
+def test_ls_shows_keys_and_tags_where_there_are_any(url: str, samples: Samples, run: Run) -> None:
+    heading = run("flow", "ls", "--status", "failed", "--store", url).out.splitlines()[0].split()
+    assert heading == ["id", "workflow", "status", "owner", "updated", "goal"]
+    with Holdfast(url, worker=False) as hf:
+        hf.start(greet, "a", tags={"env": "prod"})
+    titles, first, *_, last = run("flow", "ls", "--store", url).out.splitlines()
+    assert titles.split() == ["id", "workflow", "status", "key", "owner", "tags", "updated", "goal"]
+    assert "env=prod" in first
+    assert "k1" in last
+    assert run("flow", "ls", "--status", "finished", "--store", url, "--json").json["items"][0]["key"] == "k1"
+
+
+def test_ls_finds_the_children_of_a_flow(url: str, samples: Samples, run: Run) -> None:
+    child = make_flow(parent=UUID(samples.done))
+    with open_store(url) as store:
+        store.run(lambda tx: SqlFlowStore(tx).insert(child))
+    assert ids(run, url, "--parent", samples.done) == [str(child.id)]
+    assert ids(run, url, "--parent", str(child.id)) == []
+    assert run("flow", "ls", "--parent", NOBODY, "--store", url).code == 3
+
+
+def test_the_beginning_of_an_id_names_a_flow(url: str, run: Run) -> None:
+    first, second, other = (f"{begin}-0000-7000-8000-000000000000" for begin in ("abcdef01", "abcdef01", "abcdef02"))
+    second = second[:-1] + "1"
+    with Holdfast(url, worker=False) as hf:
+        for each in (first, second, other):
+            hf.start(greet, each, id=each)
+    store = ("--store", url, "--json")
+    for text in ("abcdef02", "ABCDEF02-00", other, other.replace("-", "")):
+        assert run("flow", "show", text, *store).json["id"] == other
+    assert run("flow", "history", "abcdef02", *store).code == 0
+    assert run("flow", "steps", "abcdef02", *store).code == 0
+    assert run("flow", "ls", "--parent", "abcdef02", *store).json["items"] == []
+    assert run("approval", "ls", "--flow", "abcdef02", *store).json["items"] == []
+    assert run("signal", "send", "abcdef02", "go", *store).code == 0
+    assert len(run("signal", "ls", "abcdef02", *store).json["items"]) == 1
+    assert run("flow", "pause", "abcdef02", *store).json["paused"]
+    ambiguous = run("flow", "cancel", "abcdef01", *store)
+    assert (ambiguous.code, ambiguous.error["code"]) == (2, "ambiguous_id")
+    assert first in ambiguous.error["remedy"]
+    assert second in ambiguous.error["remedy"]
+    for text, code, name in (
+        ("abcdef03", 3, "flow_not_found"),
+        ("abcdef0", 2, "invalid_id"),
+        ("%bcdef02", 2, "invalid_id"),
+    ):
+        refused = run("flow", "show", text, *store)
+        assert (refused.code, refused.error["code"]) == (code, name), text
+
+
+def test_show_counts_no_record_that_a_rewind_has_undone(url: str, samples: Samples, run: Run) -> None:
+    assert run("flow", "rewind", samples.done, "0", "--store", url).code == 0
+    shown = run("flow", "show", samples.done, "--store", url, "--json").json
+    undone = [step["run_id"] for step in shown["last_steps"] if step["run_id"].startswith("greeting")]
+    assert undone == []
+    assert shown["steps"]["by_status"].get("succeeded", 0) == len(shown["last_steps"])
 
 
 NOW = datetime(2030, 1, 10, 12, tzinfo=UTC)
@@ -128,6 +198,21 @@ def test_follow_tells_every_change_up_to_the_end(url: str, samples: Samples) -> 
     out, err = process.communicate(timeout=60)
     assert json.loads(out.splitlines()[-1])["status"] == "cancelled"
     assert (process.returncode, err) == (0, "")
+
+
+def test_follow_through_a_pipe_tells_every_change_in_a_line(url: str, samples: Samples) -> None:
+    process = follow(url, samples.waiting)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "created: waiting for a worker; steps: none recorded\n"
+    with open_store(url) as store:
+        store.run(report(1, 2, "half\n[b]"))
+        told = process.stdout.readline()
+        assert told == "created: waiting for a worker; steps: none recorded; load#1@1: 1/2 half [b]\n"
+        store.run(lambda tx: manager.cancel(tx, parse_id(samples.waiting)))
+    assert process.stdout.readline().startswith("cancelled; steps: ")
+    assert samples.waiting in process.stdout.read()
+    assert process.wait(60) == 0
+    process.communicate()
 
 
 def test_follow_of_what_has_ended_is_one_look(url: str, samples: Samples, run: Run) -> None:

@@ -17,7 +17,7 @@ from holdfast.cli import demo
 from holdfast.cli.demo_report import AtKill, at_kill, make_report
 from holdfast.cli.demo_workflows import Module, examine, read
 from holdfast.cli.main import main
-from holdfast.flows.definitions import StepContext, step_context
+from holdfast.flows.step_context import StepContext, step_context
 from holdfast.ids import new_id
 from holdfast.store import Transaction
 from holdfast.testing.ledger import EffectLedger

@@ -9,11 +9,13 @@ from uuid import uuid4
 
 import pytest
 
-from holdfast import codec
+from holdfast import Holdfast, codec
+from holdfast.audit import SqlAuditLog
 from holdfast.errors import InvalidId, InvalidInput, NotSerialisable, PayloadTooLarge
 from holdfast.flows.errors import AlreadyTerminal, FlowNotFound, InvalidTimeout
 from holdfast.flows.inbox import manager, sql
-from holdfast.flows.inbox.errors import InvalidMessage
+from holdfast.flows.inbox.errors import InvalidMessage, MessageNotFound
+from holdfast.ids import row_id
 from holdfast.store import Row, Store, Transaction, open_store
 from holdfast.store.transaction import NONE
 from holdfast.testing import VirtualClock
@@ -331,3 +333,26 @@ def test_few_statements(store: Store) -> None:
     assert count(lambda tx: manager.emit(tx, "shipped", "999")) == 5
     assert count(lambda tx: sql.withdraw_flows(tx, [1, 2, 3, 4])) == 6
     assert count(lambda tx: sql.withdraw_flows(tx, [1, 2, 3, 4])) == 1
+
+
+def test_what_nobody_has_taken_is_discarded_by_the_app(store_url: str) -> None:
+    with open_store(store_url) as store:
+        store.run(lambda tx: add_flows(tx, 1))
+        store.run(lambda tx: manager.emit(tx, "old", "x", ttl=0))
+        with pytest.raises(MessageNotFound):
+            store.run(lambda tx: manager.discard(tx, row_id(1)))
+    with Holdfast(store_url, worker=False) as hf:
+        if store_url == "sqlite://":  # another store
+            hf.store.run(lambda tx: add_flows(tx, 1))
+        sent = [hf.signal(flow_id(1), name).id for name in ("go", "stop")]
+        assert [signal.name for signal in hf.pending_signals(flow_id(1)).items] == ["go", "stop"]
+        gone = hf.discard(sent[0], actor="ann")
+        assert (gone.id, gone.sent_at) == (sent[0], gone.sent_at)
+        assert [signal.id for signal in hf.pending_signals(flow_id(1)).items] == sent[1:]
+        event_id = hf.emit("shipped", "B-1").id
+        assert hf.discard(event_id).id == event_id
+        assert hf.pending_events().items == []
+        rows = hf.store.read(lambda tx: SqlAuditLog(tx).list()).items
+        assert [(row.act, row.actor) for row in rows] == [("event.discarded", "user"), ("signal.discarded", "ann")]
+        with pytest.raises(MessageNotFound):
+            hf.discard(sent[0])

@@ -18,6 +18,7 @@ from holdfast.flows.inbox.errors import (
     ApprovalAnswered,
     ApprovalExpired,
     ApprovalNotFound,
+    ApprovalOver,
     DigestMismatch,
     InvalidMessage,
     NotAnApprover,
@@ -80,8 +81,9 @@ def test_the_same_answer_again_is_the_same(store: Store) -> None:
         store.run(lambda tx: manager.reject(tx, asked, by="bob"))
     assert acts(store) == [("console", "flow.rejected", str(flow_id(1)))]
     store.run(lambda tx: sql.forget(tx, [row_num(asked) or 0]))
-    with pytest.raises(ApprovalNotFound):
-        store.run(lambda tx: manager.reject(tx, asked, by="ann"))
+    with pytest.raises(ApprovalAnswered, match="was rejected by ann already, at 2030-01-01 00:00:00Z") as late:
+        store.run(lambda tx: manager.approve(tx, asked, by="cyd"))
+    assert (late.value.by, late.value.approved) == ("ann", False)
 
 
 def test_too_late(store: Store, clock: VirtualClock) -> None:
@@ -94,6 +96,17 @@ def test_too_late(store: Store, clock: VirtualClock) -> None:
         store.run(lambda tx: manager.approve(tx, asked))
     assert [found.id for found in store.read(lambda tx: manager.approvals(tx)).items] == [lasting]
     assert acts(store) == []
+
+
+def test_nobody_waits_any_more(store: Store) -> None:
+    """The flow timed out, ended or was rewound: its request is gone."""
+    asked = store.run(ask)
+    store.run(lambda tx: sql.withdraw_flows(tx, [1]))
+    for verb in (manager.approve, manager.reject):
+        with pytest.raises(ApprovalOver, match=str(asked)):
+            store.run(lambda tx, verb=verb: verb(tx, asked, by="ann"))  # type: ignore[misc]
+    with pytest.raises(ApprovalNotFound):
+        store.run(lambda tx: manager.approve(tx, row_id((row_num(asked) or 0) + 1), by="ann"))
 
 
 def test_an_answer_in_time_stays_after_the_expiry(store: Store, clock: VirtualClock) -> None:

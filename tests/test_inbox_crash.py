@@ -10,6 +10,7 @@ import pytest
 
 from holdfast.audit import SqlAuditLog
 from holdfast.flows.inbox import manager, sql
+from holdfast.flows.inbox.errors import MessageNotFound
 from holdfast.ids import row_id
 from holdfast.store import Transaction
 from holdfast.testing.crash import Operation, explore_operation
@@ -27,7 +28,7 @@ def prepare(tx: Transaction) -> None:
     sql.register(tx, [event(2, topic="two"), event(2, 2, "paid")])
     manager.emit(tx, "two", "A-17", "2", key="two")
     sql.register(tx, [event(3, topic="two")])
-    manager.emit(tx, *KEPT, "early")
+    manager.emit(tx, *KEPT, "early", key="kept")
     manager.emit(tx, "old", "x", ttl=0)
     tx.execute("UPDATE flows SET touched = FALSE, due_at = NULL")
 
@@ -55,6 +56,21 @@ def end_child(tx: Transaction) -> None:
     sql.answer_children(tx, [(str(flow_id(4)), "4", False)])
 
 
+def discard(kind: str) -> Callable[[Transaction], object]:
+    """The message that nobody has taken."""
+
+    def work(tx: Transaction) -> object:
+        found = tx.fetch("SELECT num FROM inbox WHERE key = 'kept' AND kind = :kind", {"kind": kind})
+        return manager.discard(tx, row_id(found[0][0] if found else 99), kind=kind)
+
+    return work
+
+
+def with_a_signal(tx: Transaction) -> None:
+    prepare(tx)
+    manager.signal(tx, flow_id(3), "stop", key="kept")
+
+
 def release(tx: Transaction) -> None:
     """A rewind: what waits is withdrawn, what was taken is given back."""
     sql.release(tx, 2, ["event:two#1@1"])
@@ -69,6 +85,8 @@ OPERATIONS = {
     "emit to a wait": Operation(prepare, lambda tx: manager.emit(tx, "shipped", "A-17", "x", key="k"), observe),
     "emit early": Operation(prepare, lambda tx: manager.emit(tx, "new", "A-17", "x", key="k"), observe),
     "signal": Operation(prepare, lambda tx: manager.signal(tx, flow_id(1), "stop", key="k"), observe),
+    "discard an event": Operation(prepare, discard("event"), observe, (MessageNotFound,)),
+    "discard a signal": Operation(with_a_signal, discard("signal"), observe, (MessageNotFound,)),
     "approve": Operation(prepare, decide(manager.approve), observe),
     "reject": Operation(prepare, decide(manager.reject), observe),
     "register": Operation(prepare, register, observe),

@@ -40,6 +40,9 @@ LOOK_UPS: dict[str, tuple[dict[str, Any], tuple[Any, ...] | None]] = {
     "approvals_of_flow": (PAGE | {"flow": 1}, None),
     "pending_events": (PAGE, None),
     "pending_events_of_topic": (PAGE | {"topic": "t"}, None),
+    "pending_signals": (PAGE | {"flow_id": "x"}, None),
+    "found_message": ({"num": 1}, None),
+    "open_waits": ({"flow": 1, "run_id": "", "limit": 10}, None),
 }
 SORTED_IN_MEMORY = {"addresses", "waits_of", "children"}
 """Their rows are those that were asked for by name: few, and to be put in order."""

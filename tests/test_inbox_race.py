@@ -8,12 +8,15 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from holdfast import codec
+from holdfast.flows.engine.port import Wait
 from holdfast.flows.inbox import manager, sql
+from holdfast.flows.inbox.errors import MessageTaken
 from holdfast.flows.inbox.model import STRIPES, Address
 from holdfast.store import Store, Transaction, open_store
 from tests.inbox_kit import add_flows, answers, child, event, flow_id, set_flow, together
@@ -72,6 +75,28 @@ def test_nothing_stays_unmatched(stores: list[Store], rounds: int) -> None:
         assert {flow for (flow,) in late} <= touched
 
     stores[0].read(look)
+
+
+def test_what_is_discarded_is_taken_by_nobody(stores: list[Store]) -> None:
+    """Somebody removes an event while a flow begins to wait for it: one of them has it, and another event is found."""
+    for call in range(30):
+        place = ("t", str(call))
+        first, _ = (stores[0].run(lambda tx, n=n, p=place: manager.emit(tx, *p, n)).id for n in range(2))  # type: ignore[misc]
+        waits = [event(1, call, *place)]
+
+        def discard(message: UUID = first) -> bool:
+            try:
+                return bool(stores[0].run(lambda tx: manager.discard(tx, message)))
+            except MessageTaken:
+                return False
+
+        def wait(waits: list[Wait] = waits) -> bool:
+            (answer,) = stores[1].run(lambda tx: sql.register(tx, waits))
+            assert answer.answer is not None  # there is always one left
+            return answer.answer == "0"
+
+        assert sorted(together(discard, wait)) == [False, True]
+        assert stores[0].read(unmatched) == []
 
 
 def test_one_event_for_one_of_many(stores: list[Store]) -> None:

@@ -15,6 +15,7 @@ LOOK_UPS: dict[str, dict[str, dict[str, Any]]] = {
         "list_by_status": {"status": "running", **PAGE},
         "list_flows": {"num": 0, "limit": 10},
         "list_events": {"id": "x", "num": 0, "limit": 10},
+        "ids_between": {"low": "x", "high": "y", "limit": 10},
         "prunable": {"before": 0, "limit": 10},
     },
     "holdfast.packages": {

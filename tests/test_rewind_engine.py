@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ from holdfast import (
     Queue,
     StepFailed,
     WorldHandle,
+    approval,
     continue_as_new,
     directory,
     open_world,
     run_child,
     state,
     step,
+    wait_for_event,
     workflow,
 )
 from holdfast.flows import SqlFlowStore, manager
@@ -32,6 +35,7 @@ from holdfast.flows.errors import FlowFailed, FlowHalted, InvalidPatch, UseAwait
 from holdfast.flows.rewinding.errors import FlowRunning, NothingToRetry, RewindBeyondEnd
 from holdfast.rewind.errors import NoCopyPossible, NotCheckpointed
 from holdfast.store import Store, open_store
+from holdfast.testing.clock import VirtualClock
 from holdfast.testing.crash.fuse import Fuse, Killed, rehearse
 from holdfast.testing.hush import hushed
 from holdfast.worlds.directory import DirectoryWorld
@@ -299,6 +303,44 @@ async def sharing(root: str, wait: bool) -> list[str]:
     if wait:
         await hold(site)
     return await look(site)
+
+
+@workflow
+async def patient(limit: float) -> str:
+    return await wait_for_event("go", "patient", timeout=limit, type=str)
+
+
+@workflow
+async def asking(limit: float) -> bool:
+    return (await approval("go on", timeout=limit)).approved
+
+
+def test_a_retry_after_a_time_out_waits_again(hf: Holdfast) -> None:
+    handle = hf.start(patient, 0.05)
+    with pytest.raises(FlowFailed, match="No event 'go' came"):
+        handle.result(SECONDS)
+    hf.emit("go", "patient", "after all")
+    hf.retry(handle.id)
+    assert handle.result(SECONDS) == "after all"
+
+
+@pytest.mark.parametrize("wait", [patient, asking])
+def test_a_retry_after_a_time_out_waits_for_as_long(store_url: str, wait: Any) -> None:
+    clock = VirtualClock(auto=True)
+    with Holdfast(store_url, clock=clock, retention=None) as hf:
+        handle = hf.start(wait, 3600)
+        with pytest.raises(FlowFailed):
+            handle.result(SECONDS)
+        first = handle.flow().finished_at
+        clock.advance(7200)
+        again = clock.now()
+        hf.retry(handle.id)
+        with pytest.raises(FlowFailed):
+            handle.result(SECONDS)
+        second = handle.flow().finished_at
+        assert first is not None
+        assert second is not None
+        assert second >= again + timedelta(seconds=3600)
 
 
 def test_two_flows_cannot_have_one_directory_at_a_time(hf: Holdfast, tmp_path: Path) -> None:

@@ -314,8 +314,10 @@ def test_a_fork_holds_the_large_results(store: Store) -> None:
 
 def test_a_fork_of_an_id_or_key_that_is_taken(store: Store) -> None:
     store.run(lambda tx: (sample(tx), new_flow(tx, OTHER, key="taken")))
-    for wrong in ({"id": OTHER}, {"key": "taken"}):
-        with pytest.raises(FlowExists):
+    both = {"id": FLOW, "key": "taken"}
+    told = {str(OTHER): {"id": OTHER}, "'taken' belongs to the flow " + str(OTHER): {"key": "taken"}, str(FLOW): both}
+    for named, wrong in told.items():
+        with pytest.raises(FlowExists, match=named):
             store.run(lambda tx, wrong=wrong: fork(tx, FLOW, 2, **wrong))  # type: ignore[misc, arg-type]
     for wrong in ({"id": "no id"}, {"key": ""}):
         with pytest.raises(InvalidId):
@@ -339,6 +341,37 @@ def test_a_failed_flow_tries_again_what_failed_it(store: Store, kind: str, stays
     assert store.read(kept) == [*run_ids(3), "charge#1@1", "undo#1@1"][:stays]
     assert (flow.status, flow.attempt, flow.error) == (FlowStatus.RUNNING, 2, None)
     assert store.read(events)[-1][0] == "retried"
+
+
+WAIT_TIMED_OUT = "holdfast.flows.errors.WaitTimedOut"
+
+
+@pytest.mark.parametrize(
+    ("kind", "failed", "stays"),
+    [
+        (WAIT_TIMED_OUT, False, 4),
+        ("builtins.TimeoutError", False, 4),
+        ("builtins.TimeoutError", True, 6),
+        ("builtins.KeyError", False, 6),
+    ],
+)
+def test_a_flow_that_timed_out_waits_again(store: Store, kind: str, failed: bool, stays: int) -> None:
+    """The last timer is undone with what came after it, or the last failure where that came later."""
+
+    def prepare(tx: Transaction) -> None:
+        sample(tx, 2)
+        record(tx, "sleep#1@1")
+        record(tx, "work#3@1")
+        record(tx, "sleep#2@1")
+        record(tx, "tidy#1@1")
+        if failed:
+            record(tx, "charge#1@1", error={"kind": kind})
+        finish(tx, status="failed", error={"kind": kind})
+
+    store.run(prepare)
+    store.run(lambda tx: retry(tx, FLOW))
+    before = ["work#1@1", "work#2@1", "sleep#1@1", "work#3@1", "sleep#2@1", "tidy#1@1"][:stays]
+    assert store.read(kept) == [*before, *(["patch#2@2"] if stays == 4 else [])]
 
 
 def test_a_cancelled_flow_goes_on_as_if_nobody_had_asked(store: Store) -> None:
@@ -523,8 +556,10 @@ def test_killed_anywhere(name: str, new_store_url: Callable[[], str]) -> None:
 LOOK_UPS: dict[str, dict[str, Any]] = {
     "flow_num": {"id": "x"},
     "dedupe_holder": {"queue": "q", "dedupe": "d"},
+    "key_holder": {"workflow_type": "w", "key": "k"},
     "kept": {"flow": 1},
     "last_failed": {"flow": 1},
+    "last_timer": {"flow": 1},
     "first_cancel": {"flow": 1},
     "supersede": {"flow": 1, "cut": 1, "attempt": 2},
     "triggers_after": {"flow": 1, "cut": 1},

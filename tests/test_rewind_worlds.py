@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
 from typing import Any
@@ -12,7 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from holdfast import step
 from holdfast.audit import SqlAuditLog
+from holdfast.errors import InvalidInput
 from holdfast.flows.errors import FlowExists
 from holdfast.flows.rewinding.errors import FlowRunning, NoSuchStep, NothingToRetry
 from holdfast.flows.rewinding.model import Kept
@@ -146,19 +148,11 @@ def test_again_after_it_went_on(site: Site) -> None:
     assert "wave 1" in caught.value.remedy
 
 
-def test_steps_that_are_called_like_worlds(store: Store) -> None:
-    def prepare(tx: Transaction) -> None:
-        new_flow(tx)
-        for run_id in ("world:create#1@1", "world:destroy#1@1", "checkpoint:all#1@1"):
-            record(tx, run_id, result={"name": "mine"})
-
-    store.run(prepare)
-    site = Site(store)
-    site.open()
-    store.run(lambda tx: record(tx, "checkpoint:all#2@1"))
-    store.run(lambda tx: rewind(tx, FLOW, 4))
-    store.run(lambda tx: rewind(tx, FLOW, 2))
-    assert store.read(kept) == ["world:create#1@1", "world:destroy#1@1"]
+@pytest.mark.parametrize("name", ["world:create", "checkpoint:all", "world:"])
+def test_no_step_is_called_like_worlds(name: str) -> None:
+    with pytest.raises(InvalidInput, match="cannot be a name") as refused:
+        step(name=name)(len)
+    assert "world:, checkpoint:" in refused.value.remedy
 
 
 def test_two_worlds(store: Store) -> None:
@@ -383,12 +377,6 @@ class Undone(Exception):
     pass
 
 
-def is_a_steps(task: str, opened: Container[str]) -> bool:
-    """A step may be called like the records of a world that the flow has not opened."""
-    kind, _, world = task.partition(":")
-    return kind == "work" or (kind in ("world", "checkpoint") and world not in opened)
-
-
 Tasks = st.lists(
     st.sampled_from(["work", "sleep", "event:go", "world:a", "world:b", "checkpoint:a", "checkpoint:b"]), max_size=12
 )
@@ -415,7 +403,7 @@ def test_the_places_against_a_plain_model(tasks: list[str]) -> None:
     )
     for position in range(len(history) + 1):
         worlds = {world for world, num in opened.items() if num <= 10 * position}
-        works = [one.num for one in history[:position] if is_a_steps(one.task, opened)]
+        works = [one.num for one in history[:position] if one.task == "work"]
         last = {w: max(t.num for t in taken if t.world == w and t.num <= 10 * position) for w in worlds}
         assert found[position] == all(not [num for num in works if num > last[world]] for world in worlds)
     assert all(found[place] for place in nearest(found, len(history) // 2))

@@ -10,6 +10,7 @@ from holdfast.audit import SqlAuditLog
 from holdfast.audit.keys import KEY_VARIABLE
 from holdfast.cli.schedule import parse_span
 from holdfast.flows import SqlFlowStore
+from holdfast.flows.retention import declare
 from holdfast.flows.schedules.errors import InvalidInterval
 from holdfast.store import open_store
 from tests.cli_kit import Ran, Run
@@ -99,6 +100,25 @@ def test_added_again(made: str, run: Run) -> None:
     assert again["revision"] == 0
     changed = add(run, made, "often", "--cron", "0 * * * *", "--json").json
     assert (changed["revision"], changed["every"], changed["overlap"]) == (1, None, "skip")
+
+
+def test_a_workflow_that_nobody_has_served_is_hinted_at(made: str, run: Run) -> None:
+    """It is taken all the same: another process may come to serve it."""
+    with open_store(made) as store:
+        store.run(lambda tx: declare(tx, {"reports": None, "other": None}))
+    told = add(run, made, "new", "--every", "1h")
+    assert (told.code, told.err.strip()) == (0, "hint: no worker has served report yet. Did you mean reports?")
+    assert "runs next at" in told.out
+    as_json = add(run, made, "new", "--every", "2h", "--json")
+    assert (as_json.json["known"], as_json.err) == (False, "")
+    with open_store(made) as store:
+        store.run(lambda tx: declare(tx, {"report": None}))
+    assert add(run, made, "new", "--every", "3h").err == ""
+    assert add(run, made, "new", "--every", "4h", "--json").json["known"] is True
+    run("schedule", "trigger", "new", "--store", made)
+    with open_store(made) as store:
+        store.run(lambda tx: tx.execute("DELETE FROM retention"))
+    assert add(run, made, "new", "--every", "5h").err == "", "a flow of it is there"
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from holdfast.errors import (
@@ -20,7 +22,8 @@ from holdfast.errors import (
     StoreUnreachable,
     StoreUrlInvalid,
 )
-from holdfast.store import Store, Transaction, migrate, open_store
+from holdfast.store import Store, Transaction, check_store, migrate, open_store
+from holdfast.store.postgres import OPENING_SECONDS, PostgresBackend
 
 
 @pytest.mark.parametrize(
@@ -106,9 +109,47 @@ def test_unreachable_servers(url: str) -> None:
     expect_explained(caught.value, "store_unreachable")
 
 
-def test_a_database_that_does_not_exist(postgres_url: str) -> None:
-    with pytest.raises(StoreUnreachable, match="no_such_database"):
-        open_store(f"{postgres_url}&dbname=no_such_database", patience=0.1)
+@pytest.mark.parametrize("option", ["dbname=no_such_database", "user=no_such_role"])
+def test_what_the_server_refuses_is_told_at_once(postgres_url: str, option: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(StoreUnreachable, match=option.partition("=")[2]) as caught:
+        open_store(f"{postgres_url}&{option}")
+    assert time.monotonic() - began < 3
+    assert "in the URL" in caught.value.remedy
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "reason", ['password authentication failed for user "ann"', "fe_sendauth: no password supplied"]
+)
+def test_a_wrong_password_is_told_at_once(reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any, **options: Any) -> None:
+        raise psycopg.OperationalError(f'connection to server at "db", port 5432 failed: FATAL:  {reason}')
+
+    monkeypatch.setattr(psycopg, "connect", refuse)
+    began = time.monotonic()
+    with pytest.raises(StoreUnreachable, match=f"port 5432 failed: FATAL: {reason}"):
+        open_store("postgresql://ann:secret@db/db")
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("migrate", [True, False])
+def test_opening_is_not_patient(migrate: bool) -> None:
+    """A server that never answered is waited for as long as one that restarts takes at most."""
+    began = time.monotonic()
+    with (
+        pytest.raises(StoreUnreachable, match=r'127\.0\.0\.1", port 1 failed: Connection refused'),
+        open_store("postgresql://user@127.0.0.1:1/db", migrate=migrate) as store,
+    ):
+        check_store(store)
+    assert OPENING_SECONDS <= time.monotonic() - began < OPENING_SECONDS + 3
+
+
+def test_who_has_answered_once_is_waited_for_patiently(postgres_url: str) -> None:
+    backend = PostgresBackend(postgres_url, patience=60)
+    assert backend.patience == OPENING_SECONDS
+    backend.connect().close()
+    assert backend.patience == 60
 
 
 def test_schemas_of_any_name_are_tenants_of_their_own(postgres_url: str) -> None:

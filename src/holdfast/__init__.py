@@ -7,11 +7,13 @@ from holdfast.errors import HoldfastError
 from holdfast.flows.ambient import now, random, sleep, uuid
 from holdfast.flows.children import Child, run_child, start_child
 from holdfast.flows.combining import First, all_of, any_of, map_steps
-from holdfast.flows.definitions import Step, Workflow, current_step, step, workflow
 from holdfast.flows.errors import FlowCancelled, FlowFailed, FlowHalted, NonDeterminism, StepFailed, WaitTimedOut
 from holdfast.flows.inbox.model import Decision
 from holdfast.flows.queues import Queue, Rate
+from holdfast.flows.step_context import current_step
+from holdfast.flows.steps import Step, step
 from holdfast.flows.waiting import approval, continue_as_new, state, update_state, wait_for_event, wait_for_signal
+from holdfast.flows.workflows import Workflow, workflow
 from holdfast.rewind import WorldHandle, directory, open_world
 from holdfast.store import Transaction
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from holdfast.app.face import Face
-from holdfast.flows import Flow, FlowStatus, manager
+from holdfast.app.verbs import look_up
+from holdfast.flows import Flow, manager
 from holdfast.flows.outcomes import Outcome
 from holdfast.flows.progress import Reported, progress
-from holdfast.flows.search import search
+from holdfast.flows.search import search as search_flows
 from holdfast.ids import parse_id
-from holdfast.pages import Page
 from holdfast.store import Transaction
 
 
@@ -32,36 +31,7 @@ class Controls(Face):
         """Let a halted or paused flow go on; see :func:`holdfast.flows.manager.resume`."""
         return self._change(manager.resume, flow_id, actor)
 
-    def search(
-        self,
-        *,
-        tags: Mapping[str, str] | None = None,
-        workflow_type: str | None = None,
-        status: FlowStatus | str | None = None,
-        owner: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        paused: bool | None = None,
-        limit: int | None = 100,
-        after: str | None = None,
-    ) -> Page[Flow]:
-        """Flows that fit all that is asked, the newest first; see :func:`holdfast.flows.search.search`."""
-
-        def work(tx: Transaction) -> Page[Flow]:
-            return search(
-                tx,
-                tags=tags,
-                workflow_type=workflow_type,
-                status=status,
-                owner=owner,
-                since=since,
-                until=until,
-                paused=paused,
-                limit=limit,
-                after=after,
-            )
-
-        return self.store.read(work)
+    search = look_up(search_flows)
 
     def query(self, flow_id: UUID | str) -> dict[str, Any]:
         """What a flow publishes about itself: see :func:`holdfast.update_state`.

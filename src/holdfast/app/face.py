@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from holdfast.flows.definitions import Registry
 from holdfast.flows.engine.options import WorkerOptions
 from holdfast.flows.outcomes import Outcomes
 from holdfast.flows.starts import Starts
+from holdfast.flows.workflows import Registry
 from holdfast.store import Store, Transaction
 
 R = TypeVar("R")

@@ -12,7 +12,7 @@ from uuid import UUID
 from holdfast import codec
 from holdfast.app.controls import Controls
 from holdfast.flows import Flow, manager
-from holdfast.flows.definitions import seconds
+from holdfast.flows.durations import seconds
 from holdfast.flows.errors import FlowCancelled, FlowFailed, FlowHalted, ResultPending, UseAwait
 from holdfast.flows.outcomes import Outcome
 from holdfast.store import Unit

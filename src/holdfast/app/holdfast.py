@@ -23,7 +23,7 @@ from holdfast.audit.keys import environment_signer
 from holdfast.clock import MICROS_PER_SECOND, Clock, SystemClock
 from holdfast.errors import StoreClosed
 from holdfast.flows.ambient import current_store_var
-from holdfast.flows.definitions import Registry, Workflow, module_workflows, seconds
+from holdfast.flows.durations import seconds
 from holdfast.flows.engine.lease import Lease, Terms
 from holdfast.flows.engine.options import WorkerOptions
 from holdfast.flows.engine.port import Claimed, Ending
@@ -36,6 +36,7 @@ from holdfast.flows.queues.manager import declare as declare_queues
 from holdfast.flows.requests import Start
 from holdfast.flows.retention import declare as declare_retention
 from holdfast.flows.starts import Starts
+from holdfast.flows.workflows import Registry, Workflow, module_workflows
 from holdfast.store import Signer, Store, Transaction, open_store
 from holdfast.store.database import Probe
 

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from holdfast.app.face import Face
 from holdfast.flows.inbox import manager
-from holdfast.flows.inbox.model import DEFAULT_TTL, Approval, Sent
+from holdfast.flows.inbox.model import DEFAULT_TTL, Approval, Pending, PendingEvent, PendingSignal, Sent
+from holdfast.pages import Page
 
 
 class Messages(Face):
@@ -37,6 +38,22 @@ class Messages(Face):
         """Send a signal to one flow; see :func:`holdfast.flows.inbox.manager.signal`."""
         limit = self._options.max_payload_bytes
         return self._act(lambda tx: manager.signal(tx, flow_id, name, payload, key=key, max_bytes=limit), actor)
+
+    def pending_events(
+        self, topic: str | None = None, *, limit: int | None = 100, after: str | None = None
+    ) -> Page[PendingEvent]:
+        """Events that no wait has taken yet, oldest first; of one topic, or of all."""
+        return self.store.read(lambda tx: manager.pending_events(tx, topic, limit=limit, after=after))
+
+    def pending_signals(
+        self, flow_id: UUID | str, *, limit: int | None = 100, after: str | None = None
+    ) -> Page[PendingSignal]:
+        """Signals that a flow has not taken yet, oldest first."""
+        return self.store.read(lambda tx: manager.pending_signals(tx, flow_id, limit=limit, after=after))
+
+    def discard(self, message_id: UUID | str, *, actor: str = "user") -> Pending:
+        """Remove an event or a signal that no wait has taken; see :func:`holdfast.flows.inbox.manager.discard`."""
+        return self.store.run(lambda tx: manager.discard(tx, message_id), actor=actor)
 
     def approve(
         self, approval_id: UUID | str, *, note: str = "", digest: str | None = None, actor: str = "user"

@@ -10,7 +10,7 @@ from uuid import UUID
 from holdfast.app.controls import Controls
 from holdfast.app.handle import Handle
 from holdfast.flows import Flow, manager
-from holdfast.flows.definitions import seconds
+from holdfast.flows.durations import seconds
 from holdfast.flows.engine.worker import Worker
 from holdfast.flows.errors import UseAwait
 from holdfast.flows.rewinding.model import Target

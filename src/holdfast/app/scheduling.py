@@ -8,10 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from holdfast.app.face import Face
-from holdfast.flows.definitions import Workflow
 from holdfast.flows.schedules import CatchUp, Definition, Overlap, Schedule, manager
 from holdfast.flows.schedules.errors import InvalidInterval
 from holdfast.flows.schedules.model import choose
+from holdfast.flows.workflows import Workflow
 from holdfast.pages import Page
 
 

@@ -12,9 +12,10 @@ from uuid import UUID
 
 from holdfast.app.controls import Controls
 from holdfast.app.handle import Handle, no_work
-from holdfast.flows.definitions import Workflow
-from holdfast.flows.requests import Start, StartOptions, check_named, make_start, make_starts
+from holdfast.app.verbs import arguments_of
+from holdfast.flows.requests import Start, StartOptions, check_named, make_start, make_starts, split_options
 from holdfast.flows.starts import insert_all
+from holdfast.flows.workflows import Workflow
 from holdfast.ids import parse_id
 from holdfast.store import Transaction, Unit
 from holdfast.store.units import await_for, wait_for
@@ -73,29 +74,10 @@ class Starting(Controls):
         flow_id = wait_for(lambda answer: submit(Unit(no_work, answer)), lambda: "a start is being written")
         return Handle(self, UUID(flow_id), workflow.signature.result)
 
-    async def astart(
-        self,
-        workflow: Workflow[..., R],
-        /,
-        *args: Any,
-        id: UUID | str | None = None,
-        key: str | None = None,
-        owner: str = "",
-        goal: str = "",
-        tags: Mapping[str, str] | None = None,
-        queue: str | None = None,
-        queue_key: str = "",
-        priority: int = 0,
-        dedupe: str | None = None,
-        delay: float | timedelta | None = None,
-        at: datetime | None = None,
-        **kwargs: Any,
-    ) -> Handle[R]:
+    @arguments_of(start)
+    async def astart(self, workflow: Workflow[..., Any], /, *args: Any, **named: Any) -> Handle[Any]:
         """:meth:`start` for coroutines."""
-        options = StartOptions(
-            id=id, key=key, owner=owner, goal=goal, tags=tags or {}, queue=queue, queue_key=queue_key,
-            priority=priority, dedupe=dedupe, delay=delay, at=at,
-        )  # fmt: skip
+        options, kwargs = split_options(named)
         submit = self._submit_start(workflow, args, kwargs, options)
         loop = asyncio.get_running_loop()
         flow_id = await await_for(lambda answer: submit(Unit(no_work, answer, loop=loop)))

@@ -37,11 +37,16 @@ class Ed25519Signer:
 
 
 class Ed25519Verifier:
-    """A public key: :class:`~holdfast.audit.model.PublicKey`."""
+    """A public key: :class:`~holdfast.audit.model.PublicKey`.
+
+    Attributes:
+        raw: its 32 bytes.
+    """
 
     def __init__(self, key: Ed25519PublicKey) -> None:
         self._key = key
-        self.key_id = sha256(key.public_bytes_raw()).hexdigest()[:_ID_DIGITS]
+        self.raw = key.public_bytes_raw()
+        self.key_id = sha256(self.raw).hexdigest()[:_ID_DIGITS]
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
         """Whether ``signature`` is this key's, on ``message``."""
@@ -127,6 +132,22 @@ def load_public_keys(paths: Iterable[Path]) -> dict[str, Ed25519Verifier]:
     """
     found = [_load_public(path) for path in paths]
     return {key.key_id: key for key in found}
+
+
+def parse_public_key(raw: bytes) -> Ed25519Verifier:
+    """The public key of these 32 bytes: :attr:`Ed25519Verifier.raw`.
+
+    Raises:
+        KeyInvalid: they are none.
+        SigningUnavailable: the extra ``signing`` is not installed.
+    """
+    _require()
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        return Ed25519Verifier(Ed25519PublicKey.from_public_bytes(raw))
+    except (ValueError, TypeError) as error:
+        raise KeyInvalid(f"{raw!r:.80} is no Ed25519 public key.") from error
 
 
 def _load_public(path: Path) -> Ed25519Verifier:

@@ -32,7 +32,8 @@ from holdfast.audit.files import new_file, refuse_taken
 from holdfast.audit.findings import Fault, Finding
 from holdfast.audit.keys import KEY_VARIABLE, generate_key, load_public_keys, public_path
 from holdfast.audit.verify import Progress as Seen
-from holdfast.cli.output import FAILED, Output, clean, counted, human_console, table
+from holdfast.cli.listing import listed, shortened
+from holdfast.cli.output import FAILED, Output, clean, counted, human_console
 from holdfast.cli.session import AfterOption, JsonOption, LimitOption, Session, StoreOption, session
 from holdfast.clock import to_datetime
 from holdfast.store import Store
@@ -56,17 +57,12 @@ def list_rows(
     with asked.store() as opened:
         page = opened.read(lambda tx: SqlAuditLog(tx).list(subject=subject, limit=limit, after=after))
     rows = [(row.seq, row.at, row.actor, row.act, row.subject, _detail(row)) for row in page.items]
-    human: list[RenderableType] = [table("seq", "at", "actor", "act", "subject", "detail", rows=rows)]
-    if not rows:
-        human = ["No acts."]
-    if page.next:
-        human.append(f"There are more: --after {page.next}")
-    asked.out.many(page.items, page.next, *human)
+    columns = ("seq", "at", "actor", "act", "subject", "detail")
+    asked.out.many(page.items, page.next, *listed("No acts.", columns, rows, page.next))
 
 
 def _detail(row: AuditRow) -> str:
-    text = codec.encode(row.detail)
-    return text if len(text) <= _LONG else f"{text[:_LONG]}… (--json has all)"
+    return shortened(codec.encode(row.detail), _LONG)
 
 
 @app.command("verify")

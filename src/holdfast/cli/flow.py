@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.console import RenderableType
 
-from holdfast.cli import showing
+from holdfast.cli import following, showing
+from holdfast.cli.listing import listed
 from holdfast.cli.moments import parse_moment
 from holdfast.cli.output import table
-from holdfast.cli.session import AfterOption, FlowId, JsonOption, LimitOption, Session, StoreOption, actor, session
-from holdfast.cli.views import event_object, flow_object, situation, standing
+from holdfast.cli.session import (
+    AfterOption,
+    FlowId,
+    JsonOption,
+    LimitOption,
+    Session,
+    StoreOption,
+    actor,
+    flow_named,
+    session,
+)
+from holdfast.cli.views import event_object, flow_object, situation, standing, tags_told
 from holdfast.clock import to_datetime
 from holdfast.errors import InvalidInput
-from holdfast.flows import Flow, FlowEvent, FlowStatus, manager
-from holdfast.flows.search import search
-from holdfast.ids import parse_id
+from holdfast.flows import Flow, FlowEvent, manager
+from holdfast.flows.inbox.manager import open_waits
+from holdfast.flows.prefixes import find_id
+from holdfast.flows.search import STATUSES, search
 from holdfast.pages import Page
 from holdfast.store import Transaction
 
 app = typer.Typer(help="Look at flows, cancel them, hold them, let them go on.", no_args_is_help=True)
+_COLUMNS: dict[str, Callable[[Flow], Any]] = {
+    "id": lambda flow: flow.id,
+    "workflow": lambda flow: flow.workflow_type,
+    "status": standing,
+    "key": lambda flow: flow.key,
+    "owner": lambda flow: flow.owner_session_key,
+    "tags": tags_told,
+    "updated": lambda flow: flow.updated_at,
+    "goal": lambda flow: flow.goal,
+}
+_OPTIONAL = ("key", "tags")
+"""Shown where any of the listed flows has them."""
 
 
 @app.command("ls")
@@ -30,9 +53,12 @@ def list_flows(
     context: typer.Context,
     tag: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only those with it; repeatable.")] = None,
     workflow_type: Annotated[str | None, typer.Option("--type", metavar="NAME", help="Only this workflow's.")] = None,
-    status: Annotated[FlowStatus | None, typer.Option(help="Only those.")] = None,
+    status: Annotated[
+        str | None, typer.Option(metavar="STATUS", help=f"Only those that are {', '.join(STATUSES)}.")
+    ] = None,
     paused: Annotated[bool, typer.Option("--paused", help="Only those that are held.")] = False,
     owner: Annotated[str | None, typer.Option(help="Only this owner's.")] = None,
+    parent: Annotated[str | None, typer.Option(metavar="ID", help="Only this flow's children.")] = None,
     since: Annotated[str | None, typer.Option(metavar="WHEN", help="Created since: 2h ago, or RFC 3339.")] = None,
     until: Annotated[str | None, typer.Option(metavar="WHEN", help="Created before.")] = None,
     limit: LimitOption = 50,
@@ -55,21 +81,16 @@ def list_flows(
             since=parse_moment(since, now) if since else None,
             until=parse_moment(until, now) if until else None,
             paused=paused or None,
+            parent=find_id(tx, parent) if parent else None,
             limit=limit,
             after=after,
         )
 
     with asked.store() as opened:
         page = opened.read(work)
-    rows = [
-        (flow.id, flow.workflow_type, standing(flow), flow.owner_session_key, flow.updated_at, flow.goal)
-        for flow in page.items
-    ]
-    human: list[RenderableType] = [table("id", "workflow", "status", "owner", "updated", "goal", rows=rows)]
-    if not rows:
-        human = ["No flows."]
-    if page.next:
-        human.append(f"There are more: --after {page.next}")
+    columns = [column for column in _COLUMNS if column not in _OPTIONAL or any(map(_COLUMNS[column], page.items))]
+    rows = [[_COLUMNS[column](flow) for column in columns] for flow in page.items]
+    human = listed("No flows.", columns, rows, page.next)
     asked.out.many([flow_object(flow) for flow in page.items], page.next, *human)
 
 
@@ -95,22 +116,38 @@ def show(
     """Show a flow: where it is, its last steps, and what went wrong. With --follow and --json, one object for every
     change."""
     asked = session(context, store, json)
-    wanted = parse_id(flow_id)
     with asked.store() as opened:
+        wanted = flow_named(opened, flow_id)
         if follow:
-            showing.follow(opened, wanted, asked.out)
+            following.follow(opened, wanted, asked.out)
         else:
             seen = opened.read(lambda tx: showing.look(tx, wanted))
             asked.out.one(seen.object(), *showing.show(seen))
+
+
+@app.command("waits")
+def waits(
+    context: typer.Context,
+    flow_id: FlowId,
+    limit: LimitOption = 50,
+    after: AfterOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List what a flow waits for besides time."""
+    asked = session(context, store, json)
+    with asked.store() as opened:
+        page = opened.read(lambda tx: open_waits(tx, find_id(tx, flow_id), limit=limit, after=after))
+    rows = [showing.wait_row(wait) for wait in page.items]
+    asked.out.many(page.items, page.next, *listed("It waits for nothing.", showing.WAIT_COLUMNS, rows, page.next))
 
 
 @app.command("history")
 def history(context: typer.Context, flow_id: FlowId, store: StoreOption = None, json: JsonOption = False) -> None:
     """Show everything that happened to a flow, in order of time."""
     asked = session(context, store, json)
-    wanted = parse_id(flow_id)
     with asked.store() as opened:
-        events = opened.read(lambda tx: manager.history(tx, wanted))
+        events = opened.read(lambda tx: manager.history(tx, find_id(tx, flow_id)))
     rows = [(f"{event.at:%Y-%m-%d %H:%M:%S.%f}Z", event.kind, _told(event)) for event in events]
     asked.out.many([event_object(event) for event in events], None, table("at", "what", "detail", rows=rows))
 
@@ -118,25 +155,25 @@ def history(context: typer.Context, flow_id: FlowId, store: StoreOption = None, 
 @app.command("cancel")
 def cancel(context: typer.Context, flow_id: FlowId, store: StoreOption = None, json: JsonOption = False) -> None:
     """Ask a flow to end: at its next chance, after its cleanup."""
-    _change(session(context, store, json), manager.cancel, flow_id)
+    change_flow(session(context, store, json), manager.cancel, flow_id)
 
 
 @app.command("pause")
 def pause(context: typer.Context, flow_id: FlowId, store: StoreOption = None, json: JsonOption = False) -> None:
     """Hold a flow; running steps end and are recorded."""
-    _change(session(context, store, json), manager.pause, flow_id)
+    change_flow(session(context, store, json), manager.pause, flow_id)
 
 
 @app.command("resume")
 def resume(context: typer.Context, flow_id: FlowId, store: StoreOption = None, json: JsonOption = False) -> None:
     """Let a halted or paused flow go on."""
-    _change(session(context, store, json), manager.resume, flow_id)
+    change_flow(session(context, store, json), manager.resume, flow_id)
 
 
-def _change(asked: Session, verb: Callable[[Transaction, UUID], Flow], flow_id: str) -> None:
-    wanted = parse_id(flow_id)
+def change_flow(asked: Session, verb: Callable[[Transaction, UUID], Flow], flow_id: str) -> None:
+    """Run a verb, and say what has become of the flow."""
     with asked.store() as opened:
-        flow = manager.change(opened, verb, wanted, actor=actor())
+        flow = manager.change(opened, verb, flow_named(opened, flow_id), actor=actor())
     asked.out.one(flow_object(flow), f"The flow {flow.id} is {situation(flow)}.")
 
 

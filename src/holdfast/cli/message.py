@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
-from rich.console import RenderableType
 
 from holdfast import codec
-from holdfast.cli.output import cell, fields, table
-from holdfast.cli.session import AfterOption, FlowId, JsonOption, LimitOption, Session, StoreOption, actor, session
+from holdfast.cli.listing import listed, shortened
+from holdfast.cli.output import cell, fields
+from holdfast.cli.session import AfterOption, FlowId, JsonOption, LimitOption, Session, StoreOption, session
+from holdfast.cli.views import who_may
 from holdfast.errors import NotSerialisable
 from holdfast.flows.inbox import manager
-from holdfast.flows.inbox.model import DEFAULT_TTL, Approval, Sent
+from holdfast.flows.inbox.model import DEFAULT_TTL, EVENT, SIGNAL, Approval, Sent
+from holdfast.flows.prefixes import find_id
 from holdfast.store import Transaction
 
-R = TypeVar("R")
-event = typer.Typer(help="Send events to flows, look at those that nobody took yet.", no_args_is_help=True)
-signal = typer.Typer(help="Send signals to flows.", no_args_is_help=True)
+event = typer.Typer(help="Send events to flows, look at those that nobody took yet, remove them.", no_args_is_help=True)
+signal = typer.Typer(help="Send signals to flows, look at those not taken yet, remove them.", no_args_is_help=True)
 approval = typer.Typer(help="Look at what flows want approved, and answer.", no_args_is_help=True)
 _SHOWN = 100
 
 Payload = Annotated[str, typer.Argument(metavar="JSON", help="The payload; - reads it from standard input.")]
 KeyOption = Annotated[str | None, typer.Option("--key", help="A second one of this key is dropped.")]
+MessageId = Annotated[str, typer.Argument(metavar="ID", help="The message's id, as `ls` shows it.")]
 ApprovalId = Annotated[str, typer.Argument(metavar="ID", help="The approval's id.")]
 NoteOption = Annotated[str, typer.Option("--note", help="What else you say.")]
 DigestOption = Annotated[
@@ -48,7 +50,7 @@ def emit_event(
     """Send an event to the oldest wait for it, or keep it for the next one."""
     asked = session(context, store, json)
     value = _value(payload)
-    sent = _act(asked, lambda tx: manager.emit(tx, topic, correlation_id, value, key=key, ttl=ttl))
+    sent = asked.act(lambda tx: manager.emit(tx, topic, correlation_id, value, key=key, ttl=ttl))
     _tell(asked, "event", sent)
 
 
@@ -67,7 +69,15 @@ def list_events(
         page = opened.read(lambda tx: manager.pending_events(tx, topic, limit=limit, after=after))
     columns = ("id", "topic", "correlation", "payload", "sent", "expires")
     rows = [(e.id, e.topic, e.correlation_id, _short(e.payload), e.sent_at, e.expires_at) for e in page.items]
-    asked.out.many(page.items, page.next, *_listed("No events.", page.next, columns, rows))
+    asked.out.many(page.items, page.next, *listed("No events.", columns, rows, page.next))
+
+
+@event.command("rm")
+def remove_event(
+    context: typer.Context, message_id: MessageId, store: StoreOption = None, json: JsonOption = False
+) -> None:
+    """Remove an event that no flow has taken yet: nobody gets it any more."""
+    _discard(session(context, store, json), message_id, EVENT)
 
 
 @signal.command("send")
@@ -83,7 +93,33 @@ def send_signal(
     """Send a signal to one flow; it is kept until the flow waits for it."""
     asked = session(context, store, json)
     value = _value(payload)
-    _tell(asked, "signal", _act(asked, lambda tx: manager.signal(tx, flow_id, name, value, key=key)))
+    _tell(asked, "signal", asked.act(lambda tx: manager.signal(tx, find_id(tx, flow_id), name, value, key=key)))
+
+
+@signal.command("ls")
+def list_signals(
+    context: typer.Context,
+    flow_id: FlowId,
+    limit: LimitOption = 50,
+    after: AfterOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List signals that a flow has not taken yet, oldest first."""
+    asked = session(context, store, json)
+    with asked.store() as opened:
+        page = opened.read(lambda tx: manager.pending_signals(tx, find_id(tx, flow_id), limit=limit, after=after))
+    columns = ("id", "name", "key", "payload", "sent")
+    rows = [(s.id, s.name, s.key, _short(s.payload), s.sent_at) for s in page.items]
+    asked.out.many(page.items, page.next, *listed("No signals.", columns, rows, page.next))
+
+
+@signal.command("rm")
+def remove_signal(
+    context: typer.Context, message_id: MessageId, store: StoreOption = None, json: JsonOption = False
+) -> None:
+    """Remove a signal that its flow has not taken yet: it does not get it any more."""
+    _discard(session(context, store, json), message_id, SIGNAL)
 
 
 @approval.command("ls")
@@ -98,12 +134,15 @@ def list_approvals(
     """List what flows want approved, oldest first."""
     asked = session(context, store, json)
     with asked.store() as opened:
-        page = opened.read(lambda tx: manager.approvals(tx, flow_id, limit=limit, after=after))
+        page = opened.read(
+            lambda tx: manager.approvals(tx, find_id(tx, flow_id) if flow_id else None, limit=limit, after=after)
+        )
     columns = ("id", "workflow", "name", "what", "who may", "asked", "expires")
     rows = [
-        (a.id, a.workflow_type, a.name, _short(a.what), _approvers(a), a.asked_at, a.expires_at) for a in page.items
+        (a.id, a.workflow_type, a.name, _short(a.what), who_may(a.approvers), a.asked_at, a.expires_at)
+        for a in page.items
     ]
-    asked.out.many(page.items, page.next, *_listed("Nothing waits for approval.", page.next, columns, rows))
+    asked.out.many(page.items, page.next, *listed("Nothing waits for approval.", columns, rows, page.next))
 
 
 @approval.command("show")
@@ -122,7 +161,7 @@ def show_approval(
         ("name", found.name),
         ("what", codec.encode(found.what)),
         ("digest", found.digest),
-        ("who may", _approvers(found)),
+        ("who may", who_may(found.approvers)),
         ("asked", found.asked_at),
         ("expires", found.expires_at),
         ("answer", _said(found) if found.decision else None),
@@ -156,20 +195,14 @@ def reject(
     _decide(session(context, store, json), lambda tx: manager.reject(tx, approval_id, note=note, digest=digest))
 
 
+def _discard(asked: Session, message_id: str, kind: str) -> None:
+    gone = asked.act(lambda tx: manager.discard(tx, message_id, kind=kind))
+    asked.out.one(gone, f"The {kind} {gone.id} is removed.")
+
+
 def _decide(asked: Session, verb: Callable[[Transaction], Approval]) -> None:
-    done = _act(asked, verb)
+    done = asked.act(verb)
     asked.out.one(done, cell(f"{done.name} of the flow {done.flow_id} was {_said(done)}."))
-
-
-def _act(asked: Session, verb: Callable[[Transaction], R]) -> R:
-    """Run a verb that workers should hear of."""
-    with asked.store() as opened:
-
-        def work(tx: Transaction) -> R:
-            opened.backend.announce(tx)
-            return verb(tx)
-
-        return opened.run(work, actor=actor())
 
 
 def _tell(asked: Session, noun: str, sent: Sent) -> None:
@@ -190,22 +223,8 @@ def _value(text: str) -> Any:
         raise NotSerialisable(told, remedy="""Give JSON: a text is '"in double quotes"'.""") from error
 
 
-def _listed(
-    nothing: str, following: str | None, columns: tuple[str, ...], rows: list[tuple[Any, ...]]
-) -> list[RenderableType]:
-    human: list[RenderableType] = [table(*columns, rows=rows) if rows else nothing]
-    if following:
-        human.append(f"There are more: --after {following}")
-    return human
-
-
 def _short(value: Any) -> str:
-    text = codec.encode(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
-def _approvers(asked: Approval) -> str:
-    return ", ".join(asked.approvers) or "anybody"
+    return shortened(codec.encode(value), _SHOWN)
 
 
 def _said(asked: Approval) -> str:

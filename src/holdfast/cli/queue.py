@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
-from rich.console import RenderableType
 
-from holdfast.cli.output import clean, fields, table
-from holdfast.cli.session import AfterOption, JsonOption, LimitOption, Session, StoreOption, actor, session
+from holdfast.cli.listing import listed
+from holdfast.cli.output import clean, fields
+from holdfast.cli.session import AfterOption, JsonOption, LimitOption, Session, StoreOption, session
 from holdfast.flows.queues import InvalidQueue, Queue, QueueStanding, Rate, manager
 from holdfast.flows.queues.sql import SqlQueues
 from holdfast.store import Transaction
 
 COLUMNS = ("queue", "status", "running", "ready", "later", "concurrency", "per worker", "per key", "rate")
 app = typer.Typer(help="Look at queues, set their limits, hold them.", no_args_is_help=True)
-R = TypeVar("R")
 NONE = "none"
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The queue's name.")]
 
@@ -34,12 +32,10 @@ def list_queues(
     asked = session(context, store, json)
     with asked.store() as opened:
         page = opened.read(lambda tx: SqlQueues(tx).page(limit=limit, after=after))
-    human: list[RenderableType] = [table(*COLUMNS, rows=[_row(standing) for standing in page.items])]
-    if not page.items:
-        human = ["No queues."]
-    if page.next:
-        human.append(f"There are more: --after {page.next}")
-    asked.out.many([standing.as_object() for standing in page.items], page.next, *human)
+    rows = [_row(standing) for standing in page.items]
+    asked.out.many(
+        [standing.as_object() for standing in page.items], page.next, *listed("No queues.", COLUMNS, rows, page.next)
+    )
 
 
 @app.command("show")
@@ -77,7 +73,7 @@ def set_limits(
         )
         manager.declare(tx, [wanted])
 
-    _act(asked, work)
+    asked.act(work)
     with asked.store() as opened:
         _tell(asked, opened.read(partial(manager.standing, name=name)))
 
@@ -86,33 +82,22 @@ def set_limits(
 def pause(context: typer.Context, name: Name, store: StoreOption = None, json: JsonOption = False) -> None:
     """Let nothing more begin in a queue, and nothing that was parked go on; what runs goes on."""
     asked = session(context, store, json)
-    _tell(asked, _act(asked, partial(manager.pause, name=name)))
+    _tell(asked, asked.act(partial(manager.pause, name=name)))
 
 
 @app.command("resume")
 def resume(context: typer.Context, name: Name, store: StoreOption = None, json: JsonOption = False) -> None:
     """Let a paused queue go on."""
     asked = session(context, store, json)
-    _tell(asked, _act(asked, partial(manager.resume, name=name)))
+    _tell(asked, asked.act(partial(manager.resume, name=name)))
 
 
 @app.command("rm")
 def remove(context: typer.Context, name: Name, store: StoreOption = None, json: JsonOption = False) -> None:
     """Remove a queue in which no flow waits or runs."""
     asked = session(context, store, json)
-    _act(asked, partial(manager.remove, name=name))
+    asked.act(partial(manager.remove, name=name))
     asked.out.one({"removed": name}, f"The queue {clean(name)} is removed.")
-
-
-def _act(asked: Session, verb: Callable[[Transaction], R]) -> R:
-    """Run a verb that workers should hear of."""
-    with asked.store() as opened:
-
-        def work(tx: Transaction) -> R:
-            opened.backend.announce(tx)
-            return verb(tx)
-
-        return opened.run(work, actor=actor())
 
 
 def _tell(asked: Session, standing: QueueStanding) -> None:

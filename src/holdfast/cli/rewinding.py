@@ -8,16 +8,16 @@ from uuid import UUID
 import typer
 
 from holdfast import codec
-from holdfast.cli.flow import app
-from holdfast.cli.output import table
-from holdfast.cli.session import AfterOption, FlowId, JsonOption, LimitOption, StoreOption, actor, session
+from holdfast.cli.flow import app, change_flow
+from holdfast.cli.listing import listed
+from holdfast.cli.session import AfterOption, FlowId, JsonOption, LimitOption, StoreOption, actor, flow_named, session
 from holdfast.cli.views import flow_object, situation
 from holdfast.errors import InvalidInput, NotSerialisable
 from holdfast.flows import Flow, manager
-from holdfast.flows.definitions import seconds
+from holdfast.flows.durations import seconds
 from holdfast.flows.errors import InvalidPatch
+from holdfast.flows.prefixes import find_id
 from holdfast.flows.rewinding.model import Target
-from holdfast.ids import parse_id
 from holdfast.rewind import Position, fork, positions, retry
 from holdfast.rewind.handing import PATIENCE_SECONDS, rewind_flow
 from holdfast.store import Transaction
@@ -42,18 +42,15 @@ def list_steps(
 ) -> None:
     """List the places in a flow's history, and which of them it can be rewound to."""
     asked = session(context, store, json)
-    wanted = parse_id(flow_id)
     with asked.store() as opened:
-        page = opened.read(lambda tx: positions(tx, wanted, limit=limit, after=after))
+        page = opened.read(lambda tx: positions(tx, find_id(tx, flow_id), limit=limit, after=after))
     rows = [
         (place.position, place.run_id or "(the beginning)", place.status, place.at, _checkpoints(place),
          "yes" if place.rewindable else "no")
         for place in page.items
     ]  # fmt: skip
-    human: list[Any] = [table("step", "run id", "status", "at", "checkpoint", "rewindable", rows=rows)]
-    if page.next:
-        human.append(f"There are more: --after {page.next}")
-    asked.out.many(page.items, page.next, *human)
+    columns = ("step", "run id", "status", "at", "checkpoint", "rewindable")
+    asked.out.many(page.items, page.next, *listed("No places.", columns, rows, page.next))
 
 
 @app.command("rewind")
@@ -71,8 +68,9 @@ def rewind_to(
 ) -> None:
     """Have a flow, and its worlds with it, go back to a place and on from there. A running one is paused first."""
     asked = session(context, store, json)
-    wanted, limit, patched = parse_id(flow_id), seconds(timeout, "A time-out"), _patch(patch)
+    limit, patched = seconds(timeout, "A time-out"), _patch(patch)
     with asked.store() as opened:
+        wanted = flow_named(opened, flow_id)
         flow = rewind_flow(opened, wanted, _place(step), patch=patched, note=note, timeout=limit, actor=actor())
     asked.out.one(flow_object(flow), f"The flow {flow.id} was rewound to {step}; it is {situation(flow)}.")
 
@@ -96,12 +94,13 @@ def fork_at(
 ) -> None:
     """Make another flow that goes on from a place of this one, with copies of its worlds."""
     asked = session(context, store, json)
-    wanted, patched, scopes = parse_id(flow_id), _patch(patch), dict(_scopes(each) for each in scope or ())
+    patched, scopes = _patch(patch), dict(_scopes(each) for each in scope or ())
 
     def verb(tx: Transaction, source: UUID) -> Flow:
         return fork(tx, source, _place(step), id=new_id, key=key, patch=patched, scopes=scopes)
 
     with asked.store() as opened:
+        wanted = flow_named(opened, flow_id)
         flow = manager.change(opened, verb, wanted, actor=actor())
     asked.out.one(flow_object(flow), f"The flow {flow.id} goes on from {step} of {wanted}.")
 
@@ -109,11 +108,7 @@ def fork_at(
 @app.command("retry")
 def retry_failed(context: typer.Context, flow_id: FlowId, store: StoreOption = None, json: JsonOption = False) -> None:
     """Have a failed or cancelled flow try again what failed it; all that succeeded is kept."""
-    asked = session(context, store, json)
-    wanted = parse_id(flow_id)
-    with asked.store() as opened:
-        flow = manager.change(opened, retry, wanted, actor=actor())
-    asked.out.one(flow_object(flow), f"The flow {flow.id} is {situation(flow)}.")
+    change_flow(session(context, store, json), retry, flow_id)
 
 
 def _place(text: str) -> Target:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import sys
 from dataclasses import fields as parts_of
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -13,11 +13,14 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from holdfast import codec
-from holdfast.cli.output import clean, fields, table
-from holdfast.cli.session import AfterOption, JsonOption, LimitOption, Session, StoreOption, actor, session
+from holdfast.cli.listing import listed
+from holdfast.cli.output import clean, fields, human_console, table
+from holdfast.cli.session import AfterOption, JsonOption, LimitOption, Session, StoreOption, session
+from holdfast.cli.views import unserved
 from holdfast.flows import health
 from holdfast.flows.schedules import CatchUp, Definition, Overlap, Schedule, manager
 from holdfast.flows.schedules.errors import InvalidInterval
+from holdfast.flows.schedules.known import near_names
 from holdfast.flows.schedules.timetable import find_zone
 from holdfast.store import Transaction
 
@@ -56,7 +59,12 @@ def add(
         queue=queue,
     )
     asked = session(context, store, json)
-    _tell(asked, _change(asked, lambda tx: manager.create(tx, definition)))
+    made, near = asked.act(lambda tx: (manager.create(tx, definition), near_names(tx, workflow)))
+    _tell(asked, made, known=near is None)
+    if near is not None and not asked.out.json:
+        meant = f" Did you mean {' or '.join(map(clean, near))}?" if near else ""
+        hint = f"hint: no worker has served {clean(workflow)} yet.{meant}"
+        human_console(sys.stderr).print(Text(hint, style="yellow"), soft_wrap=True)
 
 
 @app.command("ls")
@@ -75,11 +83,8 @@ def list_schedules(
         (made.name, made.workflow_type, timing(made), _next(made), made.last_at, made.overlap, made.catch_up)
         for made in page.items
     ]
-    human: list[RenderableType] = [
-        table("name", "workflow", "when", "next", "last", "overlap", "catch-up", rows=rows) if rows else "No schedules."
-    ]
-    if page.next:
-        human.append(Text(f"There are more: --after {clean(page.next)}"))
+    columns = ("name", "workflow", "when", "next", "last", "overlap", "catch-up")
+    human = listed("No schedules.", columns, rows, page.next)
     asked.out.many([schedule_object(made) for made in page.items], page.next, *human)
 
 
@@ -98,8 +103,7 @@ def show(context: typer.Context, name: ScheduleName, store: StoreOption = None, 
     answer = schedule_object(made) | {"upcoming": _moments(made, moments), "served": served}
     human: list[RenderableType] = [fields(_pairs(made)), "", _moments_table(made, moments)]
     if not served:
-        told = f"No living worker serves {clean(made.workflow_type)}: start one with `holdfast worker module:hf`."
-        human += ["", Text(told, style="yellow")]
+        human += ["", unserved(made.workflow_type)]
     asked.out.one(answer, *human)
 
 
@@ -122,21 +126,21 @@ def upcoming(
 def pause(context: typer.Context, name: ScheduleName, store: StoreOption = None, json: JsonOption = False) -> None:
     """Start nothing until it is resumed."""
     asked = session(context, store, json)
-    _tell(asked, _change(asked, lambda tx: manager.pause(tx, name)))
+    _tell(asked, asked.act(lambda tx: manager.pause(tx, name)))
 
 
 @app.command("resume")
 def resume(context: typer.Context, name: ScheduleName, store: StoreOption = None, json: JsonOption = False) -> None:
     """Let a paused schedule go on."""
     asked = session(context, store, json)
-    _tell(asked, _change(asked, lambda tx: manager.resume(tx, name)))
+    _tell(asked, asked.act(lambda tx: manager.resume(tx, name)))
 
 
 @app.command("trigger")
 def trigger(context: typer.Context, name: ScheduleName, store: StoreOption = None, json: JsonOption = False) -> None:
     """Run a schedule now, once."""
     asked = session(context, store, json)
-    flow_id = _change(asked, lambda tx: manager.trigger(tx, name))
+    flow_id = asked.act(lambda tx: manager.trigger(tx, name))
     told = f"It runs as the flow {flow_id}." if flow_id else "It runs once the flow before it has ended."
     asked.out.one({"name": name, "flow": flow_id}, told)
 
@@ -145,24 +149,13 @@ def trigger(context: typer.Context, name: ScheduleName, store: StoreOption = Non
 def remove(context: typer.Context, name: ScheduleName, store: StoreOption = None, json: JsonOption = False) -> None:
     """Delete a schedule; the flows that it started go on."""
     asked = session(context, store, json)
-    made = _change(asked, lambda tx: manager.remove(tx, name))
+    made = asked.act(lambda tx: manager.remove(tx, name))
     asked.out.one(schedule_object(made), Text(f"The schedule {clean(made.name)} is gone."))
 
 
-def _change(asked: Session, verb: Callable[[Transaction], Any]) -> Any:
-    """Run a verb that workers should hear of."""
-    with asked.store() as opened:
-
-        def work(tx: Transaction) -> Any:
-            opened.backend.announce(tx)
-            return verb(tx)
-
-        return opened.run(work, actor=actor())
-
-
-def _tell(asked: Session, made: Schedule) -> None:
+def _tell(asked: Session, made: Schedule, **more: Any) -> None:
     following = "is paused" if made.paused else f"runs next at {_next(made) or 'no time ever'}"
-    asked.out.one(schedule_object(made), Text(f"The schedule {clean(made.name)} {following}."))
+    asked.out.one(schedule_object(made) | more, Text(f"The schedule {clean(made.name)} {following}."))
 
 
 def schedule_object(made: Schedule) -> dict[str, Any]:

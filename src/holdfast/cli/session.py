@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
+from uuid import UUID
 
 import typer
 
 from holdfast.app import DEFAULT_URL
 from holdfast.audit.keys import environment_signer
 from holdfast.cli.output import Output
-from holdfast.store import Store, check_store, open_store
+from holdfast.flows.prefixes import find_id
+from holdfast.store import Store, Transaction, check_store, open_store
 
+R = TypeVar("R")
 PATIENCE_SECONDS = 5.0
 
 StoreOption = Annotated[
@@ -24,7 +27,7 @@ StoreOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
 AfterOption = Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="Go on from here.")]
-FlowId = Annotated[str, typer.Argument(metavar="ID", help="The flow's id.")]
+FlowId = Annotated[str, typer.Argument(metavar="ID", help="The flow's id, or its first 8 hex digits or more.")]
 
 
 class Common(NamedTuple):
@@ -63,12 +66,31 @@ class Session(NamedTuple):
             check_store(store)
             yield store
 
+    def act(self, verb: Callable[[Transaction], R]) -> R:
+        """Run a verb that workers should hear of, under the name of who is at the command line."""
+        with self.store() as opened:
+
+            def work(tx: Transaction) -> R:
+                opened.backend.announce(tx)
+                return verb(tx)
+
+            return opened.run(work, actor=actor())
+
 
 def session(context: typer.Context, store: str | None, json: bool) -> Session:
     """The session of a command that was called with these options, before or after its name."""
     common = context.find_root().obj
     assert isinstance(common, Common)
     return Session(store or common.store, Output(json or common.json))
+
+
+def flow_named(opened: Store, text: str) -> UUID:
+    """The flow that an argument names, by its id or the beginning of it.
+
+    Raises:
+        InvalidId, NoFlowBegins, AmbiguousId: it names none, or several.
+    """
+    return opened.read(lambda tx: find_id(tx, text))
 
 
 def actor() -> str:

@@ -1,31 +1,32 @@
-"""One flow, as ``holdfast flow show`` shows it: for programs and for people, once or for as long as it runs."""
+"""One flow, as ``holdfast flow show`` shows it: for programs and for people."""
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from rich.console import Group, RenderableType
-from rich.live import Live
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.console import RenderableType
 from rich.text import Text
 
 from holdfast import codec
-from holdfast.cli.output import Output, clean, fields, human_console, table
-from holdfast.cli.views import flow_object, situation, standing
-from holdfast.flows import Flow, SqlFlowStore, health
-from holdfast.flows.errors import FlowNotFound
+from holdfast.cli.listing import shortened
+from holdfast.cli.output import clean, fields, table
+from holdfast.cli.views import flow_object, situation, standing, tags_told, unserved, who_may
+from holdfast.clock import to_datetime
+from holdfast.flows import Flow, FlowStatus, health, manager
 from holdfast.flows.health import RecentStep
+from holdfast.flows.inbox.manager import open_waits
+from holdfast.flows.inbox.model import OpenWait
 from holdfast.flows.progress import Reported, progress
-from holdfast.store import Store, Transaction
+from holdfast.pages import Page
+from holdfast.store import Transaction
 
 LAST_STEPS = 10
-POLL_SECONDS = 0.25
+WAITS_SHOWN = 20
+WAIT_COLUMNS = ("waits for", "name", "of", "who may", "since", "until", "id")
 _LONG = 2000
 
 
@@ -37,6 +38,8 @@ class Look:
         counts: its recorded steps by status.
         steps: the last of them, newest first.
         progress: what the running ones reported.
+        waits: what it waits for besides time, the first of it.
+        timer: when it goes on by itself, where it has left memory until then.
         served: whether a living worker serves its workflow.
     """
 
@@ -44,6 +47,8 @@ class Look:
     counts: dict[str, int]
     steps: list[RecentStep]
     progress: list[Reported]
+    waits: Page[OpenWait]
+    timer: datetime | None
     served: bool
 
     def object(self) -> dict[str, Any]:
@@ -53,6 +58,7 @@ class Look:
             "steps": {"total": sum(self.counts.values()), "by_status": self.counts},
             "last_steps": self.steps,
             "progress": [reported._asdict() for reported in self.progress],
+            "waits": {"timer": self.timer, **self.waits._asdict()},
             "served": self.served,
         }
 
@@ -63,14 +69,14 @@ def look(tx: Transaction, flow_id: UUID) -> Look:
     Raises:
         FlowNotFound: unknown id.
     """
-    flow = SqlFlowStore(tx).get(flow_id)
-    if flow is None:
-        raise FlowNotFound(flow_id)
+    flow = manager.present(tx, flow_id)
     return Look(
         flow,
         health.step_counts(tx, flow_id),
         health.last_steps(tx, flow_id, LAST_STEPS),
         progress(tx, flow_id),
+        open_waits(tx, flow_id, limit=WAITS_SHOWN),
+        _timer(flow, to_datetime(tx.clock.micros())),
         flow.workflow_type in health.served_types(health.workers(tx)),
     )
 
@@ -88,66 +94,22 @@ def show(seen: Look) -> Iterator[RenderableType]:
         reports = [(report.run_id, amount(report), report.note, report.at) for report in seen.progress]
         yield ""
         yield table("run id", "done", "note", "at", rows=reports, title="Running steps")
+    if seen.waits.items or seen.timer:
+        yield ""
+        yield from _waits(seen)
     if seen.flow.error:
         yield ""
         yield from _error(seen.flow.error)
     if not seen.flow.status.terminal and not seen.served:
-        name = clean(seen.flow.workflow_type)
-        told = f"No living worker serves {name}: start one with `holdfast worker module:hf`."
         yield ""
-        yield Text(told, style="yellow")
+        yield unserved(seen.flow.workflow_type)
 
 
-def follow(store: Store, flow_id: UUID, out: Output) -> None:
-    """Show a flow for as long as it runs: people see it live, programs get an object for every change.
-
-    Raises:
-        FlowNotFound: unknown id, or pruned meanwhile.
-    """
-    looks = _looks(store, flow_id)
-    if out.json:
-        for seen in looks:
-            out.one(seen.object())
-        return
-    shown = _Shown()
-    with Live(console=human_console(sys.stdout), refresh_per_second=8, transient=True) as live:
-        for seen in looks:
-            live.update(shown.render(seen))
-    out.say(*show(seen))
-
-
-def _looks(store: Store, flow_id: UUID) -> Iterator[Look]:
-    """One for the beginning and one for every change, up to the flow's end."""
-    last = None
-    while True:
-        seen = store.read(lambda tx: look(tx, flow_id))
-        if seen != last:
-            yield seen
-        if seen.flow.status.terminal:
-            return
-        last = seen
-        time.sleep(POLL_SECONDS)
-
-
-class _Shown:
-    """The live view: a bar for each running step that reports."""
-
-    def __init__(self) -> None:
-        columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeElapsedColumn()
-        self._bars = Progress(*columns)
-        self._tasks: dict[str, TaskID] = {}
-
-    def render(self, seen: Look) -> RenderableType:
-        for report in seen.progress:
-            if report.run_id not in self._tasks:
-                self._tasks[report.run_id] = self._bars.add_task(clean(report.run_id), total=None, told="")
-            told = clean(" ".join(filter(None, (amount(report), report.note))))
-            self._bars.update(self._tasks[report.run_id], completed=report.done, total=report.total, told=told)
-        for run_id in self._tasks.keys() - {report.run_id for report in seen.progress}:
-            self._bars.remove_task(self._tasks.pop(run_id))
-        flow = seen.flow
-        named: list[tuple[str, Any]] = [("id", flow.id), ("workflow", flow.workflow_type), ("status", standing(flow))]
-        return Group(fields([*named, ("now", situation(flow)), ("steps", _counted(seen))]), self._bars)
+def wait_row(wait: OpenWait) -> tuple[Any, ...]:
+    """A wait in the :data:`WAIT_COLUMNS`."""
+    of = wait.correlation_id if wait.child is None else wait.child
+    may = "" if wait.approvers is None else who_may(wait.approvers)
+    return wait.kind, wait.name, of, may, wait.since, wait.expires_at, wait.id
 
 
 def amount(report: Reported) -> str:
@@ -165,7 +127,7 @@ def _pairs(seen: Look) -> list[tuple[str, Any]]:
         ("goal", flow.goal),
         ("owner", flow.owner_session_key),
         ("key", flow.key),
-        ("tags", ", ".join(f"{name}={value}" for name, value in flow.tags.items())),
+        ("tags", tags_told(flow)),
         ("queue", flow.queue),
         ("queue key", flow.queue_key),
         ("priority", flow.priority or None),
@@ -181,12 +143,28 @@ def _pairs(seen: Look) -> list[tuple[str, Any]]:
         ("arguments", _short(flow.args)),
         ("state", _short(codec.encode(flow.state)) if flow.state else None),
         ("result", _short(flow.result)),
-        ("steps", _counted(seen)),
+        ("steps", counted_steps(seen)),
     ]
 
 
-def _counted(seen: Look) -> str:
+def counted_steps(seen: Look) -> str:
+    """Its steps by status, in words."""
     return ", ".join(f"{count} {status}" for status, count in seen.counts.items()) or "none recorded"
+
+
+def _timer(flow: Flow, now: datetime) -> datetime | None:
+    """One that is due by now is no timer any more: the flow is to be claimed."""
+    parked = flow.status is FlowStatus.WAITING and flow.epoch is None and flow.due_at is not None and flow.due_at > now
+    return flow.due_at if parked else None
+
+
+def _waits(seen: Look) -> Iterator[RenderableType]:
+    rows = [wait_row(wait) for wait in seen.waits.items]
+    if seen.timer:
+        rows.append(("timer", None, None, None, None, seen.timer, None))
+    yield table(*WAIT_COLUMNS, rows=rows)
+    if seen.waits.next:
+        yield f"It waits for more: `holdfast flow waits {seen.flow.id}`."
 
 
 def _error(error: dict[str, Any]) -> Iterator[RenderableType]:
@@ -206,6 +184,4 @@ def _why(step: RecentStep) -> str:
 
 
 def _short(text: str | None) -> str | None:
-    if text is None or len(text) <= _LONG:
-        return text
-    return f"{text[:_LONG]}… ({len(text):,} characters; --json has all)"
+    return None if text is None else shortened(text, _LONG)

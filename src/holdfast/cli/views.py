@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
+from rich.text import Text
+
 from holdfast import codec
+from holdfast.cli.output import clean
 from holdfast.flows import Flow, FlowEvent, FlowStatus
 
 _JSON_TEXTS = ("args", "result")
@@ -49,6 +53,22 @@ def situation(flow: Flow) -> str:
         return "halted; it goes on after `holdfast flow resume`" if halted(flow) else "paused"
     doing = _doing(flow)
     return f"{doing}, asked to cancel" if flow.cancel_requested else doing
+
+
+def tags_told(flow: Flow) -> str:
+    """A flow's tags in one line."""
+    return ", ".join(f"{name}={value}" for name, value in flow.tags.items())
+
+
+def who_may(approvers: Sequence[str]) -> str:
+    """Who may answer a request for approval."""
+    return ", ".join(approvers) or "anybody"
+
+
+def unserved(workflow_type: str) -> Text:
+    """That nobody will do it."""
+    told = f"No living worker serves {clean(workflow_type)}: start one with `holdfast worker module:hf`."
+    return Text(told, style="yellow")
 
 
 def _doing(flow: Flow) -> str:

@@ -12,10 +12,10 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from holdfast.cli.output import clean, counted, table
-from holdfast.cli.session import AfterOption, JsonOption, LimitOption, StoreOption, actor, session
+from holdfast.cli.listing import listed
+from holdfast.cli.output import clean, counted
+from holdfast.cli.session import AfterOption, JsonOption, LimitOption, StoreOption, actor, flow_named, session
 from holdfast.cli.world_place import Seen, UnreadableView, opened_place, place_of, store_of, without
-from holdfast.ids import parse_id
 from holdfast.worlds import MergeReport
 from holdfast.worlds.checkpoints import Checkpoint, SqlCheckpoints
 from holdfast.worlds.comparing import Part, WorldDiff, compare, describe_change, printable
@@ -127,12 +127,7 @@ def list_checkpoints(
         for c in page.items
     ]
     columns = ("id", "world", "name", "at", "resources", "run", "position", "")
-    human: list[RenderableType] = [table(*columns, rows=rows)]
-    if not rows:
-        human = ["No checkpoints."]
-    if page.next:
-        human.append(f"There are more: --after {page.next}")
-    asked.out.many(page.items, page.next, *human)
+    asked.out.many(page.items, page.next, *listed("No checkpoints.", columns, rows, page.next))
 
 
 @app.command("diff")
@@ -182,8 +177,8 @@ def restore(
 ) -> None:
     """Make the directory what it was. What is there now is kept as a checkpoint without a name."""
     asked = session(context, store, json)
-    owner = parse_id(run) if run is not None else None
     with opened_place(asked, place_of(directory, account, region, world, exclude)) as opened:
+        owner = None if run is None else flow_named(opened.store, run)
         views = opened.views(wanted)
         opened = opened.excluding(views)
         opened.world.check(views)

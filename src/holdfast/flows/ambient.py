@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from holdfast.errors import InvalidInput
-from holdfast.flows.definitions import seconds
+from holdfast.flows.durations import seconds
 from holdfast.flows.engine.loop import FlowLoop
 from holdfast.flows.engine.run import FlowRun
 from holdfast.store import Store

@@ -10,13 +10,14 @@ from uuid import UUID, uuid5
 
 from holdfast import codec
 from holdfast.errors import InvalidInput
-from holdfast.flows.definitions import CHILD, START, Workflow
+from holdfast.flows.engine.calls import Call
 from holdfast.flows.engine.port import Wait
-from holdfast.flows.engine.run import Call
 from holdfast.flows.errors import FlowCancelled, FlowFailed, StartRefused
+from holdfast.flows.names import CHILD, START
 from holdfast.flows.reading import reading
 from holdfast.flows.requests import StartOptions, check_named, make_start
 from holdfast.flows.waiting import required_flow
+from holdfast.flows.workflows import Workflow
 
 R = TypeVar("R")
 CLOSE = ("cancel", "abandon")

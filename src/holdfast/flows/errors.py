@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from holdfast.errors import Conflict, HoldfastError, InvalidInput, NotFound
@@ -298,6 +299,34 @@ class InvalidSearch(InvalidInput):
 
     code = "invalid_search"
     remedy = "Use a status that flows have, and a span of time that begins before it ends."
+
+
+class NoFlowBegins(NotFound):
+    """No flow's id begins like that."""
+
+    code = FlowNotFound.code
+    remedy = FlowNotFound.remedy
+
+    def __init__(self, beginning: str) -> None:
+        super().__init__(f"There is no flow whose id begins with {beginning}.")
+        self.beginning = beginning
+
+
+class AmbiguousId(InvalidInput):
+    """Several flows' ids begin like that.
+
+    Attributes:
+        candidates: ids of the first of them.
+    """
+
+    code = "ambiguous_id"
+
+    def __init__(self, beginning: str, candidates: Sequence[UUID], *, more: bool) -> None:
+        told = f"The ids of {'more than ' if more else ''}{len(candidates)} flows begin with {beginning}."
+        listed = f"{', '.join(map(str, candidates))}{', …' if more else ''}"
+        super().__init__(told, remedy=f"Give more of the one that is meant: {listed}.")
+        self.beginning = beginning
+        self.candidates = tuple(candidates)
 
 
 class ResultPending(Conflict):

@@ -136,12 +136,12 @@ def served_types(present: Sequence[WorkerHealth]) -> set[str]:
 
 
 def step_counts(tx: Transaction, flow_id: UUID) -> dict[str, int]:
-    """The recorded steps of a flow, by status."""
+    """The recorded steps of a flow, by status; not those that a rewind has undone."""
     return dict(sorted(tx.fetch(_q["step_counts"], {"id": str(flow_id)})))
 
 
 def last_steps(tx: Transaction, flow_id: UUID, limit: int) -> list[RecentStep]:
-    """The newest ``limit`` recorded steps of a flow, newest first."""
+    """The newest ``limit`` recorded steps of a flow that no rewind has undone, newest first."""
     return [
         RecentStep(run_id, status, attempt, to_datetime(began), to_datetime(ended), codec.decode(error or "null"))
         for run_id, status, attempt, began, ended, error in tx.fetch(

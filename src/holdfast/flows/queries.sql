@@ -20,6 +20,9 @@ AND (CAST(:workflow_type AS text) IS NULL OR f.workflow_type = :workflow_type)
 AND (CAST(:status AS text) IS NULL OR f.status = :status)
 AND (CAST(:owner AS text) IS NULL OR f.owner_session_key = :owner)
 AND (CAST(:paused AS boolean) IS NULL OR f.paused = :paused)
+AND (CAST(:halted AS boolean) IS NULL
+    OR f.paused AND f.error IS NOT NULL AND f.status IN ('created', 'running', 'waiting'))
+AND (CAST(:parent AS bigint) IS NULL OR f.parent = :parent)
 
 -- name: insert_flow
 INSERT INTO flows (id, key, workflow_type, package_hash, owner_session_key, goal, current_step, state, status,
@@ -245,6 +248,14 @@ ORDER BY f.created_at DESC, f.num DESC LIMIT :limit
 SELECT f.created_at, f.num, f.tags FROM flows f
 WHERE f.paused AND (f.created_at, f.num) < (:at, :num) AND {sought}
 ORDER BY f.created_at DESC, f.num DESC LIMIT :limit
+
+-- name: search_children
+SELECT f.created_at, f.num, f.tags FROM flows f
+WHERE f.parent = :parent AND (f.created_at, f.num) < (:at, :num) AND {sought}
+ORDER BY f.created_at DESC, f.num DESC LIMIT :limit
+
+-- name: ids_between
+SELECT id FROM flows WHERE id BETWEEN :low AND :high ORDER BY id LIMIT :limit
 
 -- name: found
 WITH r AS (@rows(num bigint)) SELECT {flow}, f.num FROM flows f WHERE f.num IN (SELECT num FROM r)

@@ -9,10 +9,10 @@ flow with half a history; whoever prunes next clears them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
-from holdfast.store import Row, Transaction, load_queries
+from holdfast.store import Row, Store, Transaction, load_queries
 from holdfast.store.blobs import release_blob
 
 _q = load_queries("holdfast.flows")
@@ -26,6 +26,14 @@ _GROWING = ("clear_steps", "clear_events", "clear_inbox")
 """Of what a flow may have any number."""
 _FEW = ("clear_tags", "clear_waits", "clear_progress", "cleared")
 
+Check = Callable[[Transaction], object]
+"""Called in each transaction of a prune; what it raises ends the prune."""
+buriers: list[Callable[[Transaction, Sequence[Row]], None]] = []
+"""What higher floors note when flows are pruned: called with the numbers, each as a row, before these go."""
+clearers: list[Callable[[Store, Check], None]] = []
+"""What higher floors do at the end of a prune, to clear what :data:`buriers` noted in this one or in one that was
+killed."""
+
 
 def holder(num: int) -> str:
     """As what the flow of that number holds the blobs of its large results."""
@@ -38,6 +46,8 @@ def bury(tx: Transaction, flows: Sequence[Row]) -> None:
     Args:
         flows: their numbers, each as a row; locked by this transaction.
     """
+    for note in buriers:
+        note(tx, flows)
     for query in ("drop_signals", "note_remains", "drop_flows"):
         tx.execute(_q[query], rows=flows)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -12,8 +12,9 @@ from uuid import UUID
 from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, to_micros
 from holdfast.errors import InvalidId, InvalidInput
-from holdfast.flows.definitions import Workflow, seconds
+from holdfast.flows.durations import seconds
 from holdfast.flows.errors import InvalidArguments
+from holdfast.flows.workflows import Workflow
 from holdfast.ids import new_id_text, parse_id
 from holdfast.text import check_text
 
@@ -55,6 +56,7 @@ class StartOptions:
 
 
 _PLAIN = StartOptions()
+_OPTIONS = frozenset(option.name for option in fields(StartOptions))
 
 
 class Start(NamedTuple):
@@ -104,6 +106,13 @@ class Start(NamedTuple):
     def tags_text(self) -> str | None:
         """The tags as a JSON object."""
         return codec.encode(dict(self.tags)) if self.tags else None
+
+
+def split_options(named: Mapping[str, Any]) -> tuple[StartOptions, dict[str, Any]]:
+    """The options of a start, and the workflow's own arguments, of all that was given by name."""
+    said = {name: value for name, value in named.items() if name in _OPTIONS}
+    said["tags"] = said.get("tags") or {}
+    return StartOptions(**said), {name: value for name, value in named.items() if name not in _OPTIONS}
 
 
 def check_named(options: StartOptions, names: Sequence[str], positional: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from holdfast.clock import MICROS_PER_SECOND
 from holdfast.errors import InvalidInput
 from holdfast.flows.model import FlowStatus
-from holdfast.flows.remains import BATCH, ROUND, bury, clear, drop_superseded
+from holdfast.flows.remains import BATCH, ROUND, Check, bury, clear, clearers, drop_superseded
 from holdfast.pages import EVERYTHING
 from holdfast.store import Row, Store, Transaction, as_store, load_queries
 
@@ -80,7 +80,7 @@ def prune(
     store: Store,
     default: float | None,
     progress: Callable[[int], object] = lambda flows: None,
-    check: Callable[[Transaction], object] = lambda tx: None,
+    check: Check = lambda tx: None,
 ) -> Pruned:
     """Delete flows that ended longer ago than their workflow says, with all that belongs to them, and older records
     that a rewind undid, also of flows that live.
@@ -107,6 +107,8 @@ def prune(
                 progress(total)
     for _ in _bury_page(store, [], 0, check):
         pass
+    for clear_more in clearers:
+        clear_more(store, check)
     return Pruned(total, _prune_superseded(store, thresholds, check))
 
 
@@ -139,7 +141,7 @@ def _page(query: str, params: Mapping[str, Any], tx: Transaction) -> list[Row]:
     return tx.fetch(_q[query], params)
 
 
-def _bury_page(store: Store, nums: Sequence[Row], before: int, check: Callable[[Transaction], object]) -> Iterator[int]:
+def _bury_page(store: Store, nums: Sequence[Row], before: int, check: Check) -> Iterator[int]:
     """Bury those of the flows that ended before that moment and clear all remains; yields how many each slice did."""
     done, more = 0, True
     while more or done < len(nums):
@@ -173,7 +175,7 @@ def _slice(tx: Transaction, nums: Sequence[Row], done: int, before: int) -> tupl
     return buried, done, more
 
 
-def _prune_superseded(store: Store, thresholds: Sequence[Threshold], check: Callable[[Transaction], object]) -> int:
+def _prune_superseded(store: Store, thresholds: Sequence[Threshold], check: Check) -> int:
     before = dict(thresholds)
     if not before:
         return 0

@@ -1,4 +1,4 @@
-"""Finding flows by tag, owner, type, status and time, the newest first, by indexes alone.
+"""Finding flows by tag, owner, parent, type, status and time, the newest first, by indexes alone.
 
 One index gives the candidates in order, the other conditions are looked up for each. So a page costs the page where
 nearly every candidate fits; where few do, the index matters, and the one with the fewest candidates is taken: of each
@@ -14,18 +14,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from holdfast import codec
 from holdfast.clock import to_micros
+from holdfast.flows.engine.port import HALTED
 from holdfast.flows.errors import InvalidSearch
+from holdfast.flows.inbox.sql import num_of
 from holdfast.flows.model import Flow, FlowStatus
 from holdfast.flows.requests import check_tags
 from holdfast.flows.rows import CREATED, flow_of
+from holdfast.ids import parse_id
 from holdfast.pages import EVERYTHING, Page, page_of, parse_cursor, rows_wanted
 from holdfast.store import Row, Transaction, load_queries
 from holdfast.text import check_texts
 
 _q = load_queries("holdfast.flows")
+STATUSES = (*FlowStatus, HALTED)
+"""What a status may be asked for: those that flows have, and that of flows that are held with an error."""
 PROBE = 500
 CHUNK = 16
 """At least so many candidates of a stream are fetched at once; then twice as many, and so on."""
@@ -86,30 +92,36 @@ def search(
     since: datetime | None = None,
     until: datetime | None = None,
     paused: bool | None = None,
-    limit: int | None = None,
+    parent: UUID | str | None = None,
+    limit: int | None = 100,
     after: str | None = None,
 ) -> Page[Flow]:
     """Flows that fit all that is asked, the newest first.
 
     Args:
         tags: names with values, all of which a flow must have.
-        workflow_type, status, owner: what a flow must be.
+        workflow_type, owner: what a flow must be.
+        status: one of :data:`STATUSES`: a flow's, or ``halted`` (FL-19).
         since, until: when it was created: at the first or later, and before the second; with time zones.
         paused: whether it is held.
+        parent: the flow that started it as its child.
         limit: how many at most; ``None``: all.
         after: the cursor of the page before.
 
     Raises:
         InvalidSearch: a status that does not exist, or a span of time that ends before it begins.
+        FlowNotFound: there is no such parent.
         InvalidInput: a tag that cannot be one, a moment without a time zone, a text that no database holds.
         InvalidLimit, InvalidCursor: as for every list; ValueErrors.
     """
     first = -EVERYTHING if since is None else to_micros(since)
     wanted = {
         "workflow_type": workflow_type,
-        "status": _status(status),
+        "status": None if status == HALTED else _status(status),
         "owner": owner,
         "paused": paused,
+        "halted": True if status == HALTED else None,
+        "parent": None if parent is None else num_of(tx, parse_id(parent)),
         "since": first,
     }
     question = Question(check_texts(wanted), dict(check_tags(tags or {})))
@@ -126,7 +138,7 @@ def search(
 
 def _status(status: FlowStatus | str | None) -> str | None:
     if status is not None and status not in list(FlowStatus):
-        raise InvalidSearch(f"{status!r} is no status of a flow.", remedy=f"Use one of {', '.join(FlowStatus)}.")
+        raise InvalidSearch(f"{status!r} is no status of a flow.", remedy=f"Use one of {', '.join(STATUSES)}.")
     return None if status is None else str(status)
 
 
@@ -139,8 +151,10 @@ def _driver(tx: Transaction, question: Question, begin: Place) -> tuple[Fetch, l
         found.append((question.only(), partial(_tagged, tx, name, value), single))
     if asked["owner"] is not None:
         found.append((question.only(owner=asked["owner"]), partial(_single, tx, "search_owner"), single))
-    if asked["paused"]:
-        found.append((question.only(), partial(_single, tx, "search_paused"), single))
+    if asked["parent"] is not None:
+        found.append((question.only(parent=asked["parent"]), partial(_single, tx, "search_children"), single))
+    if asked["paused"] or asked["halted"]:
+        found.append((question.only(halted=asked["halted"]), partial(_single, tx, "search_paused"), single))
     if asked["workflow_type"] is not None or asked["status"] is not None or not found:
         kinds = {name: asked[name] for name in ("workflow_type", "status")}
         found.append((question.only(**kinds), partial(_kinds, tx), _kinds_streams(tx, question, begin)))

@@ -16,12 +16,15 @@ from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND
 from holdfast.errors import InvalidInput
 from holdfast.flows.ambient import current_flow
-from holdfast.flows.definitions import APPROVAL, EVENT, SIGNAL, Workflow, seconds
+from holdfast.flows.durations import seconds
+from holdfast.flows.engine.calls import Call
 from holdfast.flows.engine.port import Wait
-from holdfast.flows.engine.run import Call, FlowRun
+from holdfast.flows.engine.run import FlowRun
 from holdfast.flows.errors import ContinueAsNew, WaitTimedOut
 from holdfast.flows.inbox.model import Decision, check_name
+from holdfast.flows.names import APPROVAL, EVENT, SIGNAL
 from holdfast.flows.reading import reading
+from holdfast.flows.workflows import Workflow
 
 T = TypeVar("T")
 _LEAST_SECONDS = 0.001

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from holdfast.flows.remains import buriers, clearers
 from holdfast.flows.settling import followers
 from holdfast.rewind.handle import WorldHandle
 from holdfast.rewind.manager import fork, positions, retry, rewind
 from holdfast.rewind.model import Position
 from holdfast.rewind.opening import open_world
 from holdfast.rewind.places import ServiceFactory, directory
+from holdfast.rewind.remains import bury_worlds, clear_worlds
 from holdfast.store import Transaction
 from holdfast.worlds.ownership import release_ended
 
@@ -31,3 +33,5 @@ def _release(tx: Transaction, ended: Sequence[tuple[int, str]]) -> None:
 
 
 followers.append(_release)
+buriers.append(bury_worlds)
+clearers.append(clear_worlds)

@@ -88,6 +88,16 @@ class NoSinglePlace(InvalidInput):
         super().__init__(f"The world {world!r} is no single directory.")
 
 
+class WorldLeft(Conflict):
+    """The flow has the id of one that was pruned, and something is left of that one's world."""
+
+    code = "world_left"
+    remedy = "Mend what it names, then `holdfast prune`; or start the flow under another id."
+
+    def __init__(self, flow_id: UUID, world: str, fault: str) -> None:
+        super().__init__(f"What is left of the world {world} of a pruned flow {flow_id} is still there: {fault}.")
+
+
 class WorldNotRestored(HaltingError):
     """The flow's world could not be put back, so the flow does not go on: they would be of different times (FL-20)."""
 

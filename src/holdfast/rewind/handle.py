@@ -11,10 +11,13 @@ from weakref import WeakValueDictionary
 
 from holdfast.errors import HoldfastError, InvalidInput, StoreBusy, StoreUnreachable
 from holdfast.flows.ambient import current_flow, current_store
-from holdfast.flows.definitions import Commit, committing_step, current_step, step_context
+from holdfast.flows.names import CHECKPOINT
+from holdfast.flows.step_context import current_step, step_context
+from holdfast.flows.steps import Commit, committing_step
 from holdfast.rewind.errors import NoSinglePlace, WorldNotOpened, WorldNotRestored
-from holdfast.rewind.model import CHECKPOINTS, Opening, own_opening
+from holdfast.rewind.model import Opening, own_opening
 from holdfast.rewind.places import ServiceFactory, single_place
+from holdfast.rewind.remains import Folder, expect_nothing_left, note_world
 from holdfast.rewind.sql import SqlRewinds
 from holdfast.store import Store, Transaction
 from holdfast.worlds import Moment, Scope, StatefulService, World
@@ -75,12 +78,16 @@ class OpenedHere:
         """The step that opens it: the scopes become the flow's, and what is there is kept as the opening checkpoint."""
         store = current_store()
         opening = self.opening = self._opening(name, scopes)
+        patiently(lambda: expect_nothing_left(store, self.flow_id, opening.stored))
         world = patiently(lambda: self._attach(store, opening))
         store.read(lambda tx: check_owner(tx, opening.stored, opening.scopes, self.flow_id))
         capture = patiently(lambda: world.capture(opening.scopes))
+        files = [one for one in world.services.values() if isinstance(one, DirectoryWorld)]
+        folders = [Folder(str(one.root), scope) for one in files for scope in opening.scopes]
 
         def write(tx: Transaction, num: int) -> None:
             SqlRewinds(tx).begin(self.flow_id, opening.stored, num)
+            note_world(tx, self.flow_id, opening, folders)
             hold_scopes(tx, opening.stored, opening.scopes, self.flow_id)
             capture.write(tx, moment=Moment(self.flow_id, num))
 
@@ -145,7 +152,7 @@ class WorldHandle:
             check_checkpoint_name(name)
         opened = self._here()
         for _ in range(_TRIES):
-            taking = committing_step(opened.checkpoint, name=CHECKPOINTS + self.world, raises=(RestorePending,))
+            taking = committing_step(opened.checkpoint, name=CHECKPOINT + self.world, raises=(RestorePending,))
             try:
                 await taking(name)
             except RestorePending:  # somebody else's, of the same world, has overtaken this one

@@ -19,6 +19,7 @@ from holdfast.flows.rewinding.model import Cut, Kept, Target, position_of
 from holdfast.pages import Page, check_limit, parse_cursor
 from holdfast.rewind.errors import CheckpointLost, NoCopyPossible, NotCheckpointed, ScopesNeeded
 from holdfast.rewind.model import OpenedWorld, Opening, Position, Taken, nearest, own_opening, rewindable
+from holdfast.rewind.remains import copied_folders, note_world
 from holdfast.rewind.sql import Source, SqlRewinds
 from holdfast.store import Transaction
 from holdfast.worlds.checkpoints import Checkpoint, Moment, SqlCheckpoints
@@ -243,6 +244,7 @@ def _copy_world(
         new = Opening(old.name, old.stored, tuple(scopes.values()), own=False)
     rewinds, checkpoints = SqlRewinds(tx), SqlCheckpoints(tx)
     hold_scopes(tx, new.stored, set(new.scopes), fork.id)
+    note_world(tx, fork.id, new, copied_folders(tx, cut.flow.id, old.stored, new.scopes[0]))
     rewinds.copy_checkpoints(Source(cut.flow.id, old.stored, cut.record), num, fork.id, new.stored, scopes)
     rewinds.rewrite(num, world.run_id, new)
     target = checkpoints.at(new.stored, Moment(fork.id, _LATEST))

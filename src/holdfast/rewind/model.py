@@ -11,12 +11,10 @@ from uuid import UUID
 import msgspec
 
 from holdfast.errors import InvalidInput
-from holdfast.flows.definitions import is_engines
+from holdfast.flows.names import is_engines
 from holdfast.flows.rewinding.model import Kept
 from holdfast.worlds.model import Scope, check_name
 
-OPENS, CHECKPOINTS = "world:", "checkpoint:"
-"""What the names of the records begin with that tell of worlds."""
 FLOW_ACCOUNT = "flow"
 MAX_NAME = 27
 """A world of one flow alone is stored under this name, a dot and the flow's id."""
@@ -105,8 +103,6 @@ def rewindable(kept: Sequence[Kept], opened: Iterable[OpenedWorld], taken: Itera
         opened: the worlds.
         taken: the checkpoints of these worlds.
     """
-    opened = list(opened)
-    quiet = {prefix + world.opening.name for world in opened for prefix in (OPENS, CHECKPOINTS)}
     at: dict[int, set[str]] = {}
     for checkpoint in taken:
         at.setdefault(checkpoint.num, set()).add(checkpoint.world)
@@ -115,7 +111,7 @@ def rewindable(kept: Sequence[Kept], opened: Iterable[OpenedWorld], taken: Itera
     moved: set[str] = set()
     found = [True]
     for record in kept:
-        if not (record.task in quiet or is_engines(record.task)):
+        if not is_engines(record.task):
             moved |= present
         if record.num in beginnings:
             present.add(beginnings[record.num])

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from holdfast.errors import InvalidInput
-from holdfast.flows.definitions import committing_step
+from holdfast.flows.names import WORLD
+from holdfast.flows.steps import committing_step
 from holdfast.flows.waiting import before_live, mark_tied, required_flow
 from holdfast.rewind.handle import OpenedHere, WorldHandle, remember
-from holdfast.rewind.model import OPENS, Opening, check_world
+from holdfast.rewind.model import Opening, check_world
 from holdfast.rewind.places import ServiceFactory
 from holdfast.worlds.model import Scope, to_scope
 
@@ -49,5 +50,5 @@ async def open_world(
     handle = remember(flow.id, opened)
     before_live(opened.recover)
     mark_tied()
-    opened.opening = await committing_step(opened.open, name=OPENS + name, result=Opening)(name, wanted)
+    opened.opening = await committing_step(opened.open, name=WORLD + name, result=Opening)(name, wanted)
     return handle

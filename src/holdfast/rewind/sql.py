@@ -8,7 +8,6 @@ from uuid import UUID
 
 from holdfast import codec
 from holdfast.clock import to_datetime
-from holdfast.errors import NotSerialisable
 from holdfast.flows.rewinding.model import Kept
 from holdfast.flows.rewinding.sql import SqlHistory
 from holdfast.rewind.model import OpenedWorld, Opening, Taken
@@ -36,10 +35,7 @@ class SqlRewinds:
         """The worlds that a flow's kept records open, each once, in order."""
         found: dict[str, OpenedWorld] = {}
         for num, run_id, result in self._tx.fetch(_q["opened"], {"flow": flow}):
-            try:
-                opening = codec.decode(result, Opening)
-            except NotSerialisable:  # a step of the user's own that is called so
-                continue
+            opening = codec.decode(result, Opening)
             found.setdefault(opening.stored, OpenedWorld(num, run_id, opening))
         return list(found.values())
 

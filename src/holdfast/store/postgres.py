@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -47,6 +48,8 @@ log = logging.getLogger("holdfast.store")
 CONNECTIONS = 4
 READERS = 2
 PATIENCE_SECONDS = 60.0
+OPENING_SECONDS = 5.0
+"""A server that has not answered yet is waited for no longer: it may be the wrong one."""
 IDLE_IN_TRANSACTION_SECONDS = 4
 _CUT = (psycopg.OperationalError, psycopg.InterfaceError, pg.IdleInTransactionSessionTimeout)
 _AGAIN = (pg.SerializationFailure, pg.DeadlockDetected, pg.LockNotAvailable)
@@ -56,6 +59,12 @@ _DAMAGED = (pg.DataCorrupted, pg.IndexCorrupted)
 _MISSING = (pg.UndefinedTable, pg.UndefinedColumn)
 _NO_SERVER = ("08", "53", "57P")
 """Classes of SQLSTATE that say that the server, not the statement, is at fault."""
+_REFUSED = re.compile(
+    r"authentication failed|no password supplied|role .* does not exist|database .* does not exist"
+    r"|no pg_hba\.conf entry|not permitted to log in|permission denied for database"
+)
+"""What will be the same a moment later. Of a connection that was not made the driver has no SQLSTATE, only the text; in
+another language than English it is waited for, as if the server were away."""
 _LOCK = """
 WITH r AS (@rows(name text))
 SELECT pg_advisory_xact_lock(hashtext('holdfast'), place)
@@ -73,7 +82,8 @@ class PostgresBackend:
 
     Args:
         url: ``postgresql://…``; ``?schema=name`` puts the tenant into that schema (default ``holdfast``).
-        patience: seconds during which an unreachable server is waited for.
+        patience: seconds during which an unreachable server is waited for; :data:`OPENING_SECONDS` at most, until it
+            has answered once.
         create: whether a missing schema is made.
     """
 
@@ -93,12 +103,18 @@ class PostgresBackend:
             raise StoreUrlInvalid(f"The store URL is malformed: {str(error).strip()}.") from error
         if not self.schema or len(self.schema.encode()) > 63 or "\0" in self.schema:
             raise StoreUrlInvalid(f"{self.schema!r} is not a schema name.")
-        self.patience = patience
+        self.answered = False
+        self._patience = patience
         self._create = create
         self.channel = f"holdfast:{self.schema}".encode()[:63].decode(errors="ignore")
         shown = parts.netloc.rpartition("@")
         user = shown[0].partition(":")[0]
         self.url = f"postgresql://{user}{shown[1]}{shown[2]}{parts.path}?schema={self.schema}"
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which the server is waited for now."""
+        return self._patience if self.answered else min(self._patience, OPENING_SECONDS)
 
     def writers(self, clock: Clock, signer: Signer | None, probe: Probe) -> list[Callable[[], Executor]]:
         return [lambda: PostgresExecutor(self, clock, probe, signer=signer) for _ in range(CONNECTIONS)]
@@ -124,6 +140,7 @@ class PostgresBackend:
                 path, sql.Literal(f"{IDLE_IN_TRANSACTION_SECONDS}s")
             )
         )
+        self.answered = True
         return connection
 
     def ensure_schema(self, connection: psycopg.Connection[Any]) -> None:
@@ -288,10 +305,12 @@ class PostgresExecutor:
             except _CUT as error:
                 if isinstance(error, _FULL) or not _was_cut(self._connection, error):
                     raise
+                if not self._backend.answered and _REFUSED.search(str(error)):
+                    raise _refused(self._backend.url, error) from error
                 self._drop()
                 problem = error
             if time.monotonic() > deadline:
-                raise StoreUnreachable(f"{self._backend.url} does not answer: {problem}.") from problem
+                raise _unreachable(self._backend.url, problem) from problem
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, 1.0)
 
@@ -319,6 +338,20 @@ class PostgresExecutor:
             with contextlib.suppress(Exception):
                 self._connection.close()
         self._connection = None
+
+
+def _unreachable(url: str, problem: Exception) -> StoreUnreachable:
+    return StoreUnreachable(f"{url} does not answer: {_told(problem)}.")
+
+
+def _refused(url: str, problem: Exception) -> StoreUnreachable:
+    remedy = "Mend user, password or database in the URL, or have the server let them in; `holdfast doctor` tests it."
+    return StoreUnreachable(f"{url} lets nobody in: {_told(problem)}.", remedy=remedy)
+
+
+def _told(problem: Exception) -> str:
+    """What the driver or the server says, on one line; it names host and port."""
+    return " ".join(str(problem).split()).rstrip(".")
 
 
 def _was_cut(connection: psycopg.Connection[Any] | None, error: Exception) -> bool:

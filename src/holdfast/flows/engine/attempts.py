@@ -10,18 +10,20 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from typing import Any, Protocol
 
 from holdfast import codec
 from holdfast.clock import Clock
 from holdfast.errors import HoldfastError, InvalidInput, StoreError
-from holdfast.flows.definitions import Commit, Step, StepContext, step_context
+from holdfast.flows.engine.calls import Call, failure, new_tuple, outcome
 from holdfast.flows.engine.port import Record, Sealing
-from holdfast.flows.engine.run import Call, failure, new_tuple, outcome
+from holdfast.flows.engine.strides import Strides
 from holdfast.flows.model import StepStatus, describe, trace
+from holdfast.flows.step_context import StepContext
+from holdfast.flows.steps import Commit, Step
 from holdfast.store import Transaction
 
 Written = tuple[Record, Sealing | None]
@@ -314,56 +316,6 @@ class _Unrecordable(InvalidInput):
     def __init__(self, cause: HoldfastError) -> None:
         super().__init__(cause.message)
         self.cause = cause
-
-
-class Strides:
-    """The strides of a coroutine, each run in a context of its own, within the task that awaits them.
-
-    Attributes:
-        context: what the step's context variables live in.
-        ended: whether it returned, with ``value``, in its first stride.
-    """
-
-    __slots__ = ("_coroutine", "_error", "_waiting", "context", "ended", "value")
-
-    def __init__(self, context: Context, about: StepContext) -> None:
-        self.context = context
-        self.ended = False
-        self.value: Any = None
-        self._coroutine: Coroutine[Any, Any, Any]
-        self._error: BaseException | None = None
-        self._waiting: Any = None
-        context.run(step_context.set, about)
-
-    def begin(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Take the first stride."""
-        try:
-            self._coroutine = fn(*args, **kwargs)
-            self._waiting = self.context.run(self._coroutine.send, None)
-        except StopIteration as stop:
-            self.ended, self.value = True, stop.value
-        except BaseException as error:
-            self._error = error
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        if self._error is not None:
-            raise self._error
-        if self.ended:
-            return self.value
-        run, send, throw, waiting = self.context.run, self._coroutine.send, self._coroutine.throw, self._waiting
-        try:
-            while True:
-                try:
-                    sent = yield waiting
-                except GeneratorExit:
-                    run(self._coroutine.close)
-                    raise
-                except BaseException as error:
-                    waiting = run(throw, error)
-                else:
-                    waiting = run(send, sent)
-        except StopIteration as stop:
-            return stop.value
 
 
 def backoff(step: Step[..., Any], tries: int) -> float:

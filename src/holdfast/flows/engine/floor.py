@@ -8,25 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
 from holdfast.clock import MICROS_PER_SECOND, Clock
 from holdfast.errors import HoldfastError, InvalidInput, StoreUnreachable
-from holdfast.flows.definitions import Workflow
 from holdfast.flows.engine.alarms import Alarms
-from holdfast.flows.engine.attempts import Attempts, Written
+from holdfast.flows.engine.attempts import Attempts
+from holdfast.flows.engine.calls import Call, outcome
+from holdfast.flows.engine.errands import Errands, persist
 from holdfast.flows.engine.loop import excursion
 from holdfast.flows.engine.options import WorkerOptions
 from holdfast.flows.engine.overdue import Overdue
 from holdfast.flows.engine.port import Answer, Attention, Claimed, Ending, EnginePort, Record
 from holdfast.flows.engine.postbox import Postbox
+from holdfast.flows.engine.replay import cancel_record
 from holdfast.flows.engine.reports import Reports
-from holdfast.flows.engine.run import Call, FlowRun, cancel_record, outcome
+from holdfast.flows.engine.run import FlowRun
+from holdfast.flows.engine.transacting import Transacting
 from holdfast.flows.errors import EngineFault, ForeignAwait, HaltingError
 from holdfast.flows.model import StepStatus
-from holdfast.store import Transaction
+from holdfast.flows.workflows import Workflow
 
 log = logging.getLogger("holdfast.flows")
 
@@ -95,13 +98,14 @@ class Floor:
         self._clock = clock
         self._options = options
         self._attempts = Attempts(self, clock, options.max_payload_bytes, options.threads)
-        self._post = Postbox(port, clock, self)
-        self.spawn = self._post.spawn
-        self.persist = self._post.persist
+        self._errands = Errands(keeper.broke, self.flush_soon)
+        self.spawn = self._errands.spawn
+        self._post = Postbox(port, clock, self.spawn, self)
+        self.transact = Transacting(port, self._post, self._errands, self).transact
         self._alarms = Alarms(clock, idle=self._idle, rang=self.flush)
         self.arm = self._alarms.arm
         self.look_at = self._alarms.look_at
-        self._reports = Reports(self, port, self._post.spawn, clock)
+        self._reports = Reports(self, port, self.spawn, clock)
         self._overdue = Overdue(self, port, clock)
         self._leaving: set[int] = set()
         self._loop = asyncio.get_running_loop()  # a flow's own is running when it launches
@@ -124,7 +128,7 @@ class Floor:
 
     def _idle(self) -> bool:
         """All that is left to do is to wait for a moment: a virtual clock may jump to it."""
-        waking = self._keeper.waking or self._attempts.queued or self._post.working
+        waking = self._keeper.waking or self._attempts.queued or self._errands.working
         return not waking and self.quiet
 
     @property
@@ -135,6 +139,7 @@ class Floor:
     def close(self) -> None:
         """Nothing more is done."""
         self._post.close()
+        self._errands.close()
         self._attempts.close()
         self._alarms.clear()
 
@@ -176,7 +181,7 @@ class Floor:
             self._halt(run, _reason(error))
             return
         if claimed.rest or run.gates:
-            self._post.spawn(self._prepare(run, claimed))
+            self.spawn(self._prepare(run, claimed))
         else:
             self._go_live(run, claimed.answers)
 
@@ -185,14 +190,14 @@ class Floor:
         rest = list(claimed.rest)
         try:
             while rest and not run.evicted:
-                page = await self._post.persist(lambda: self._port.history(rest))
+                page = await persist(lambda: self._port.history(rest))
                 del rest[: len(page)]
                 with excursion():
                     run.replay(page)
                 await asyncio.sleep(0)
             while run.gates and not run.evicted:
-                await self._post.persist(partial(asyncio.to_thread, run.gates.pop(0)))
-            answers = await self._post.persist(lambda: self._port.standing(run.num))
+                await persist(partial(asyncio.to_thread, run.gates.pop(0)))
+            answers = await persist(lambda: self._port.standing(run.num))
         except Exception as error:
             if not run.evicted:
                 with excursion():
@@ -351,9 +356,6 @@ class Floor:
         if not call.abandoned:
             with excursion():
                 self._halt(call.run, error)
-
-    async def transact(self, call: Call, work: Callable[[Transaction], Written]) -> None:
-        await self._post.transact(call, work)
 
     async def wait_to_start(self) -> None:
         await asyncio.sleep(HOLD_SECONDS)

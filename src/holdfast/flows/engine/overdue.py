@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from holdfast.clock import Clock
+from holdfast.flows.engine.calls import Call
+from holdfast.flows.engine.errands import persist
 from holdfast.flows.engine.port import Answer, EnginePort, Record
-from holdfast.flows.engine.run import Call, FlowRun
+from holdfast.flows.engine.run import FlowRun
 from holdfast.flows.model import StepStatus
 
 
@@ -21,8 +23,6 @@ class Waiter(Protocol):
     def is_leaving(self, run: FlowRun) -> bool: ...
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
-
-    async def persist(self, work: Callable[[], Awaitable[list[Answer]]]) -> list[Answer]: ...
 
 
 class Overdue:
@@ -58,7 +58,7 @@ class Overdue:
             self._floor.spawn(self._look_and_pass(run))
 
     async def _look_and_pass(self, run: FlowRun) -> None:
-        answers = await self._floor.persist(lambda: self._port.standing(run.num))
+        answers = await persist(lambda: self._port.standing(run.num))
         run.looking = False
         if not run.evicted:
             for answer in answers:

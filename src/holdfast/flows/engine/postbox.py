@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol
 
 from holdfast import codec
 from holdfast.clock import Clock
-from holdfast.errors import HoldfastError, StoreError
+from holdfast.errors import HoldfastError
+from holdfast.flows.engine.calls import Call, outcome
 from holdfast.flows.engine.endings import ending_of
+from holdfast.flows.engine.errands import persist
 from holdfast.flows.engine.loop import excursion
 from holdfast.flows.engine.outbox import Outbox
 from holdfast.flows.engine.port import Answer, Batch, Ending, EnginePort, Record
-from holdfast.flows.engine.run import Call, FlowRun, outcome
+from holdfast.flows.engine.run import FlowRun
 from holdfast.flows.errors import LeaseLost
 from holdfast.flows.model import describe
-from holdfast.store import Transaction
-from holdfast.store.blobs import BlobCorrupt
 
 log = logging.getLogger("holdfast.flows")
-RETRY_SECONDS = 0.25
-T = TypeVar("T")
 Outgoing = tuple[FlowRun, Call | None, Record | None, Any]
 Unwanted = tuple[FlowRun, int | None, str | None]
 """A flow's wait that is withdrawn, by its number, or an event that is freed, by the run id that had taken it."""
@@ -75,15 +73,21 @@ class Postbox:
     Args:
         port: the engine's way to the store.
         clock: stamps endings.
+        spawn: does something beside.
         recipient: hears what became of it.
     """
 
-    def __init__(self, port: EnginePort, clock: Clock, recipient: Recipient) -> None:
+    def __init__(
+        self,
+        port: EnginePort,
+        clock: Clock,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        recipient: Recipient,
+    ) -> None:
         self._port = port
         self._clock = clock
         self._recipient = recipient
-        self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._spawn = spawn
         refused = self._refused
         self._records: Outbox[Outgoing, Mapping[int, Record]] = Outbox(self._append, self._appended, refused)
         self._waits: Outbox[Call, list[Answer]] = Outbox(self._register, self._registered, refused)
@@ -110,11 +114,6 @@ class Postbox:
         """Something waits to leave."""
         return any(box.waiting for box in self._boxes)
 
-    @property
-    def working(self) -> bool:
-        """Something is done beside."""
-        return bool(self._tasks)
-
     def flush(self) -> None:
         """Let what waits leave."""
         for box in self._boxes:
@@ -126,42 +125,9 @@ class Postbox:
             box.clear()
 
     def close(self) -> None:
-        """End what it does in the background."""
+        """Write nothing more."""
         for box in self._boxes:
             box.close()
-        for task in self._tasks:
-            task.cancel()
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something beside, until it is done or the worker ends. It sees to its errors itself: one that gets out is
-        the engine's own."""
-        self._beside(work).add_done_callback(self._done)
-
-    def _beside(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is not None:
-            self._recipient.broke(error)
-        self._recipient.flush_soon()
-
-    async def persist(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Try until the store does it; what it cannot do now (no server, no space) it can do later. What it has lost
-        stays lost."""
-        while True:
-            try:
-                return await work()
-            except BlobCorrupt:
-                raise
-            except StoreError as error:
-                log.warning("the store cannot do it now, trying again: %s", error)
-                await asyncio.sleep(RETRY_SECONDS)
 
     # -- records ----------------------------------------------------------------------------------------------
 
@@ -195,7 +161,7 @@ class Postbox:
             for run, call, record, value in group:
                 run.unwritten -= 1
                 if record is None:
-                    self.spawn(self._write_halt(run, value))
+                    self._spawn(self._write_halt(run, value))
                 elif not run.evicted:
                     if call is not None and call.birth is not None:
                         record = born[record.flow, record.run_id]
@@ -203,48 +169,6 @@ class Postbox:
                     self._recipient.hand_over(run, call, record, value)
                 run.notify_written()
         self._recipient.flush_soon()
-
-    async def transact(self, call: Call, work: Callable[[Transaction], Any]) -> None:
-        """Run a transactional step; its record is written by the same transaction as its effect.
-
-        A flow's writes follow one another, here and in the outbox: the order of writing is that of delivery.
-        """
-        run = call.run
-        while run.unwritten:
-            self.flush()
-            await run.written()
-        run.transacting, call.recorded = True, True
-        run.unwritten += 1
-        # whatever becomes of the step's task: a halt waits until it is known what was written
-        problem = await asyncio.shield(self._beside(self._transact(call, work)))
-        if problem is not None:
-            raise problem
-
-    async def _transact(self, call: Call, work: Callable[[Transaction], Any]) -> BaseException | None:
-        """Returns what the step raised: a task would let some of that out of the event loop."""
-        run = call.run
-        record: Record | None = None
-        problem: BaseException | None = None
-        try:
-            record = await self.persist(lambda: self._port.transact(run.epoch, run.num, call.run_id, work))
-        except LeaseLost as error:
-            self._recipient.fence(error.epoch)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            call.recorded = False
-            problem = error
-        finally:
-            run.transacting = False
-            run.unwritten -= 1
-            if record is not None and not run.evicted:
-                with excursion():
-                    self._recipient.hand_over(run, call, record, outcome(call, record))
-            for item in run.take_deferred():
-                self.send(*item)
-            run.notify_written()
-            self._recipient.flush_soon()
-        return problem
 
     # -- waits ------------------------------------------------------------------------------------------------
 
@@ -370,7 +294,7 @@ class Postbox:
     async def _write_halt(self, run: FlowRun, error: HoldfastError) -> None:
         reason = codec.encode(describe(error))
         try:
-            status = await self.persist(lambda: self._port.halt(run.epoch, run.num, reason))
+            status = await persist(lambda: self._port.halt(run.epoch, run.num, reason))
         except LeaseLost as lost:
             self._recipient.fence(lost.epoch)
             return

@@ -393,11 +393,12 @@ SELECT workflow_type, sum(flows) FROM (
 ) AS wanted GROUP BY workflow_type ORDER BY workflow_type
 
 -- name: step_counts
-SELECT s.status, count(*) FROM steps s WHERE s.flow = (SELECT num FROM flows WHERE id = :id) GROUP BY s.status
+SELECT s.status, count(*) FROM steps s
+WHERE s.flow = (SELECT num FROM flows WHERE id = :id) AND s.superseded_by IS NULL GROUP BY s.status
 
 -- name: last_steps
 SELECT s.run_id, s.status, s.attempt, s.created_at, s.updated_at, s.error FROM steps s
-WHERE s.flow = (SELECT num FROM flows WHERE id = :id) ORDER BY s.num DESC LIMIT :limit
+WHERE s.flow = (SELECT num FROM flows WHERE id = :id) AND s.superseded_by IS NULL ORDER BY s.num DESC LIMIT :limit
 
 -- name: owner_statuses
 SELECT CASE WHEN paused THEN 'halted' ELSE status END, count(*) FROM flows

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from holdfast.clock import Clock
 from holdfast.errors import StoreError
+from holdfast.flows.engine.calls import Call
 from holdfast.flows.engine.port import EnginePort, Progress
-from holdfast.flows.engine.run import Call
 from holdfast.flows.errors import LeaseLost
 
 log = logging.getLogger("holdfast.flows")

@@ -12,123 +12,25 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, to_datetime
-from holdfast.flows.definitions import CANCEL, MAX_SECONDS, PATCH, SLEEP, Step, StepProgress, Workflow
+from holdfast.flows.durations import MAX_SECONDS
 from holdfast.flows.engine.alarms import Entry
+from holdfast.flows.engine.calls import Call, Launcher, key_of
+from holdfast.flows.engine.eviction import Eviction
 from holdfast.flows.engine.loop import FlowLoop, FlowTask, Handle, new_loop
-from holdfast.flows.engine.port import SUSPECT_CRASHES, Answer, Claimed, Record, Wait
-from holdfast.flows.errors import HaltingError, InvalidTimeout, NonDeterminism, StepFailed
-from holdfast.flows.model import StepStatus
+from holdfast.flows.engine.port import SUSPECT_CRASHES, Answer, Claimed, Record
+from holdfast.flows.engine.replay import Replay
+from holdfast.flows.errors import InvalidTimeout
+from holdfast.flows.names import SLEEP
 from holdfast.flows.patches import merge_patch
-from holdfast.flows.requests import Start
+from holdfast.flows.step_context import StepProgress
+from holdfast.flows.steps import Step
+from holdfast.flows.workflows import Workflow
 
 log = logging.getLogger("holdfast.flows")
-
-_MAX_EVICTION_ROUNDS = 100
-_MAX_EVICTED_CALLS = 10_000
-new_tuple = tuple.__new__
-"""Makes a named tuple on the hot path: its own constructor takes three times as long."""
-_unending: list[Any] = []
-"""Coroutines that swallow their eviction; kept, since collecting them would run them again."""
-
-
-class Evicted(BaseException):
-    """Thrown into a workflow that leaves memory. Durable calls made while it passes record nothing."""
-
-
-class Call:
-    """One durable call that was issued and not delivered yet.
-
-    Attributes:
-        key: name and occurrence, its identity in the history.
-        digest: of its arguments.
-        step, args, kwargs: what to run; ``step`` is ``None`` for anything else.
-        due: when a timer fires, micros.
-        wait: what to wait for, of a wait.
-        birth: what to start, of a child's start.
-        reads: makes of its record what the workflow sees; steps and timers know by themselves.
-        future: what the workflow awaits; for a timer the handle stands in.
-        recorded: its record is on the way to the store.
-        answered: the number of its wait, once that was registered.
-        held: not launched, since its flow is about to pause.
-        progress, reported: what its step has reported.
-        task: the worker's task that runs it.
-    """
-
-    __slots__ = (
-        "alarm", "answered", "args", "birth", "digest", "due", "future", "handle", "held", "key", "kwargs", "name",
-        "progress", "reads", "recorded", "reported", "run", "run_id", "step", "task", "wait",
-    )  # fmt: skip
-
-    def __init__(self, run: FlowRun, name: str, digest: int) -> None:
-        self.run = run
-        self.name = name
-        self.digest = digest
-        self.key = f"{name}#{run.occur(name)}"
-        self.run_id = f"{self.key}@{run.attempt}"
-        self.step: Step[..., Any] | None = None
-        self.args: tuple[Any, ...] = ()
-        self.kwargs: dict[str, Any] = {}
-        self.due = 0
-        self.future: asyncio.Future[Any] | None = None
-        self.handle: Handle | None = None
-        self.task: asyncio.Task[Any] | None = None
-        self.recorded = False
-        self.alarm: Entry | None = None
-        self.wait: Wait | None = None
-        self.birth: Start | None = None
-        self.reads: Callable[[Record], Any] | None = None
-        self.answered: int | None = None
-        self.held = False
-        self.progress: StepProgress | None = None
-        self.reported = False
-
-    def beat(self, progress: StepProgress) -> None:
-        """What its step reports; from any thread."""
-        self.progress = progress
-        self.run.report(self)
-
-    @property
-    def abandoned(self) -> bool:
-        """The workflow does not wait for it any more."""
-        if self.run.evicted:
-            return True
-        if self.future is not None:
-            return self.future.done()
-        return self.handle is None or self.handle.dropped
-
-    def record(
-        self, status: StepStatus, result: str | None, error: str | None, tries: int, began: int, at: int
-    ) -> Record:
-        """This call's outcome as a row."""
-        return new_tuple(
-            Record, (self.run.num, self.run_id, self.name, status, tries, self.digest, result, error, began, at)
-        )
-
-
-class Launcher(Protocol):
-    """Who runs what a flow asks for."""
-
-    max_bytes: int
-
-    def launch(self, call: Call) -> None:
-        """Run a step, wait for a timer, register a wait, start a child."""
-        ...
-
-    def abandon(self, call: Call) -> None:
-        """Nobody waits for this call any more."""
-        ...
-
-    def publish(self, run: FlowRun) -> None:
-        """The flow's state has changed."""
-        ...
-
-    def report(self, call: Call) -> None:
-        """A step has reported progress; from any thread."""
-        ...
 
 
 class FlowRun:
@@ -176,15 +78,14 @@ class FlowRun:
         self.state: dict[str, Any] = {}
         self.published = claimed.state
         self._claimed: Claimed | None = claimed
-        self._replayed = 0
-        self._next: Record | None = None
         self._seed = claimed.seed
         self._random: random.Random | None = None
         self._occurrences: dict[str, int] = {}
         self._launcher = launcher
         self._written: list[asyncio.Future[None]] = []
-        self._evicted_calls = 0
         self._loop: FlowLoop = new_loop(self)
+        self._replay = Replay(self, self._loop)
+        self._eviction: Eviction
         self.main: FlowTask
 
     # -- driving it -----------------------------------------------------------------------------------------
@@ -207,13 +108,7 @@ class FlowRun:
         Raises:
             HaltingError: it cannot go on with this code.
         """
-        for record in records:
-            if record.task == PATCH:  # whatever the record before it sets in motion sees the patched state
-                self.state = merge_patch(self.state, codec.decode(record.result or "{}"))
-            else:
-                self._advance()
-                self._next = record
-            self._replayed += 1
+        self._replay.take(records)
 
     def go_live(self, registered: Mapping[str, Answer]) -> None:
         """Its history has ended: launch what is outstanding.
@@ -226,12 +121,12 @@ class FlowRun:
         """
         claimed, self._claimed = self._claimed, None
         assert claimed is not None
-        self._advance()
+        self._replay.advance()
         self.live = True
         self.calls = {key: call for key, call in self.calls.items() if not call.abandoned}
         self.steps_out = sum(call.step is not None for call in self.calls.values())
         for told in claimed.progress:
-            call = self.calls.get(_key(told.run_id))
+            call = self.calls.get(key_of(told.run_id))
             if call is not None:
                 call.progress, call.reported = StepProgress(told.done, told.total, told.note), True
         for call in list(self.calls.values()):
@@ -318,7 +213,7 @@ class FlowRun:
 
     def awaiting(self, run_id: str) -> Call | None:
         """Its wait of that run id, if the workflow still waits and has no answer yet."""
-        call = self.calls.get(_key(run_id))
+        call = self.calls.get(key_of(run_id))
         if call is None or call.wait is None or call.recorded or call.abandoned:
             return None
         return call
@@ -328,52 +223,19 @@ class FlowRun:
         if self.evicted:
             return
         self.evicted = True
+        self._eviction = Eviction(self._loop)
         for call in self.calls.values():
             self._launcher.abandon(call)
         self.calls = {}
-        for _ in range(_MAX_EVICTION_ROUNDS):
-            tasks = [task for task in self._loop.tasks if not task.done()]
-            if not tasks:
-                return
-            for task in tasks:
-                waiting: Any = getattr(task, "_fut_waiter", None)
-                if waiting is not None and not waiting.done() and not isinstance(waiting, asyncio.Task):
-                    waiting.set_exception(Evicted())
-            try:
-                self._loop.settle()
-            except HaltingError:
-                break
-        log.error("flow %s (%s) swallows its eviction and stays in memory", self.id, self.workflow.name)
-        _unending.append(self)
-
-    def _advance(self) -> None:
-        """Hand over the record whose turn it is; the first turn is the workflow's own."""
-        record, self._next = self._next, None
-        if record is None:
-            self._loop.settle()
-        else:
-            self._replay(record, self._replayed)
-
-    def _replay(self, record: Record, position: int) -> None:
-        key = _key(record.run_id)
-        if record.task == CANCEL:
-            self.cancelling = True
-            return self.cancel(record)
-        call = self.calls.get(key)
-        if call is None:
-            waiting = ", ".join(self.calls) or "nothing"
-            raise NonDeterminism(f"a call {key}", f"waits for {waiting}", f"record {position}")
-        if call.digest != record.digest:
-            raise NonDeterminism(f"{key} with other arguments", f"called {key} with these", f"record {position}")
-        self.deliver(call, record, outcome(call, record))
-        return None
+        if not self._eviction.unwind():
+            log.error("flow %s (%s) swallows its eviction and stays in memory", self.id, self.workflow.name)
 
     # -- what the workflow asks for ---------------------------------------------------------------------------
 
     async def call_step(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A durable call; issued when it is first awaited, as coroutines are."""
         if self.evicted:
-            return await self._evicted_call()
+            return await self._eviction.call()
         if kwargs:
             args, kwargs = step.positional(args, kwargs)
         called = (args, kwargs) if kwargs else args
@@ -394,7 +256,7 @@ class FlowRun:
             prepare: says what it is.
         """
         if self.evicted:
-            return await self._evicted_call()
+            return await self._eviction.call()
         call = Call(self, name, digest)
         prepare(call)
         self.tied = True  # whatever it leaves behind goes with its end
@@ -432,12 +294,6 @@ class FlowRun:
         if self.live and not call.recorded and self.calls.pop(call.key, None) is not None:
             self.steps_out -= call.step is not None
             self._launcher.abandon(call)
-
-    async def _evicted_call(self) -> Any:
-        self._evicted_calls += 1
-        if self._evicted_calls > _MAX_EVICTED_CALLS:
-            await asyncio.Future(loop=self._loop)
-        raise Evicted
 
     def patch_state(self, patch: Any) -> None:
         """Change what it publishes (FL-15).
@@ -477,32 +333,3 @@ class FlowRun:
         if self._random is None:
             self._random = random.Random(self._seed)
         return self._random
-
-
-def outcome(call: Call, record: Record) -> Any:
-    """What the caller of a step sees for ``record``: the decoded value, or an exception (FL-10)."""
-    if call.step is None:
-        return call.reads(record) if call.reads is not None else None
-    if record.status == StepStatus.SUCCEEDED:
-        return codec.decode(record.result or "null", call.step.signature.result, what=call.step.outcome)
-    return failure(call.step, codec.decode(record.error or "{}"))
-
-
-def failure(step: Step[..., Any], error: dict[str, Any]) -> Exception:
-    """A recorded failure as the workflow sees it: a declared type as itself, anything else as ``StepFailed``."""
-    declared: Callable[..., Exception] | None = step.raises.get(error.get("kind", ""))
-    if declared is not None and "args" in error:
-        return declared(*error["args"])
-    return StepFailed(f"The step {step.name}", error.get("kind", ""), error.get("detail", ""), error.get("trace", ""))
-
-
-def _key(run_id: str) -> str:
-    """What identifies a call in every attempt: name and occurrence."""
-    return run_id.rpartition("@")[0]
-
-
-def cancel_record(run: FlowRun, at: int) -> Record:
-    """A request to cancel, at its place in the history."""
-    return Record(
-        run.num, f"{CANCEL}#{run.attempt}@{run.attempt}", CANCEL, StepStatus.SUCCEEDED, 1, 0, None, None, at, at
-    )

@@ -13,15 +13,15 @@ from collections.abc import Callable, Sequence
 
 from holdfast.clock import Clock
 from holdfast.errors import StoreError, StoreUnreachable
-from holdfast.flows.definitions import Registry, Workflow
+from holdfast.flows.engine.errands import RETRY_SECONDS, persist
 from holdfast.flows.engine.floor import Floor
 from holdfast.flows.engine.lease import Lease
 from holdfast.flows.engine.options import WorkerOptions
 from holdfast.flows.engine.port import Claimed, Ending, EnginePort, Outlook
-from holdfast.flows.engine.postbox import RETRY_SECONDS
 from holdfast.flows.engine.run import FlowRun
 from holdfast.flows.errors import LeaseLost
 from holdfast.flows.requests import Start
+from holdfast.flows.workflows import Registry, Workflow
 
 log = logging.getLogger("holdfast.flows")
 
@@ -156,7 +156,7 @@ class Worker:
             flows = len(self.floor.resident)
             log.warning("the worker epoch %d was fenced; %d flows go on elsewhere", self._lease.epoch, flows)
             self.floor.clear()
-            await self.floor.persist(self._lease.acquire)
+            await persist(self._lease.acquire)
             self._lost.clear()
             self.wake()
 

@@ -13,18 +13,21 @@ from uuid import UUID
 
 from holdfast import codec
 from holdfast.audit import SqlAuditLog
-from holdfast.clock import MICROS_PER_SECOND, to_datetime
-from holdfast.flows.definitions import MAX_SECONDS, seconds
+from holdfast.clock import MICROS_PER_SECOND, to_datetime, to_micros
+from holdfast.flows.durations import MAX_SECONDS, seconds
 from holdfast.flows.errors import AlreadyTerminal, FlowNotFound
-from holdfast.flows.inbox import sql
+from holdfast.flows.inbox import lists, sql
 from holdfast.flows.inbox.errors import (
     ApprovalAnswered,
     ApprovalExpired,
     ApprovalNotFound,
     DigestMismatch,
     InvalidMessage,
+    MessageNotFound,
+    MessageTaken,
     NotAnApprover,
 )
+from holdfast.flows.inbox.late import why_late
 from holdfast.flows.inbox.model import (
     DEFAULT_TTL,
     EVENT,
@@ -33,8 +36,12 @@ from holdfast.flows.inbox.model import (
     Address,
     Approval,
     Decision,
+    Found,
     Message,
+    OpenWait,
+    Pending,
     PendingEvent,
+    PendingSignal,
     Sent,
     check_name,
 )
@@ -43,9 +50,13 @@ from holdfast.pages import Page
 from holdfast.store import Transaction
 from holdfast.text import check_text
 
-__all__ = ["approvals", "approve", "check_name", "emit", "find_approval", "pending_events", "reject", "signal"]
+__all__ = [
+    "approvals", "approve", "check_name", "discard", "emit", "find_approval", "open_waits", "pending_events",
+    "pending_signals", "reject", "signal",
+]  # fmt: skip
 
 APPROVED, REJECTED = "flow.approved", "flow.rejected"
+DISCARDED = "discarded"
 
 
 def emit(
@@ -124,9 +135,10 @@ def approve(
         digest: of what they looked at: refuse if something else is to be approved.
 
     Raises:
-        ApprovalNotFound: unknown, or the flow has its answer.
+        ApprovalNotFound: unknown.
         ApprovalExpired: too late.
-        ApprovalAnswered: somebody answered, and differently.
+        ApprovalAnswered: somebody answered, and differently; or the flow has its answer.
+        ApprovalOver: the flow does not wait for it any more.
         NotAnApprover: somebody else has to.
         DigestMismatch: not what they looked at.
         InvalidMessage: a name or note that cannot be.
@@ -158,13 +170,18 @@ def approvals(
     Raises:
         FlowNotFound: unknown id.
     """
-    if flow_id is None:
-        return sql.list_approvals(tx, None, limit, after)
-    found = parse_id(flow_id)
-    num = sql.num_of(tx, found)
-    if num is None:
-        raise FlowNotFound(found)
-    return sql.list_approvals(tx, num, limit, after)
+    return lists.list_approvals(tx, None if flow_id is None else sql.num_of(tx, parse_id(flow_id)), limit, after)
+
+
+def open_waits(
+    tx: Transaction, flow_id: UUID | str, *, limit: int | None = None, after: str | None = None
+) -> Page[OpenWait]:
+    """What a flow waits for besides time, by run id.
+
+    Raises:
+        FlowNotFound: unknown id.
+    """
+    return lists.list_waits(tx, sql.num_of(tx, parse_id(flow_id)), limit, after)
 
 
 def pending_events(
@@ -175,7 +192,51 @@ def pending_events(
     Raises:
         InvalidMessage: a topic that cannot be.
     """
-    return sql.list_events(tx, topic if topic is None else check_name(topic, "a topic"), limit, after)
+    return lists.list_events(tx, topic if topic is None else check_name(topic, "a topic"), limit, after)
+
+
+def pending_signals(
+    tx: Transaction, flow_id: UUID | str, *, limit: int | None = None, after: str | None = None
+) -> Page[PendingSignal]:
+    """Signals that are kept until their flow waits for them, oldest first.
+
+    Raises:
+        FlowNotFound: unknown id.
+    """
+    found = parse_id(flow_id)
+    sql.num_of(tx, found)
+    return lists.list_signals(tx, found, limit, after)
+
+
+def discard(tx: Transaction, message_id: UUID | str, *, kind: str | None = None) -> Pending:
+    """Remove a message that no wait has taken: nobody gets it any more, and its key is free. One audit row,
+    ``event.discarded`` about the message or ``signal.discarded`` about its flow, tells of it.
+
+    Args:
+        kind: ``event`` or ``signal``, where only that is meant.
+
+    Raises:
+        MessageNotFound: unknown, of the other kind, expired, or removed already.
+        MessageTaken: a flow has it.
+    """
+    wanted = parse_id(message_id)
+    sql.lock(tx, {_found(tx, wanted, kind).address})
+    found = _found(tx, wanted, kind)  # as it stays: whoever takes or sends holds the lock
+    if found.taken_by is not None:
+        raise MessageTaken(wanted, found.taken_by)
+    num = row_num(wanted)
+    assert num is not None
+    sql.drop(tx, num)
+    message = found.message
+    subject = message.id if isinstance(message, PendingEvent) else message.flow_id
+    detail = {
+        "message": str(wanted),
+        **found.address._asdict(),
+        "key": message.key,
+        "sent_at": to_micros(message.sent_at),
+    }
+    SqlAuditLog(tx).append(f"{found.address.kind}.{DISCARDED}", str(subject), detail)
+    return message
 
 
 def _decide(
@@ -184,13 +245,16 @@ def _decide(
     wanted = parse_id(approval_id)
     person = check_name(tx.actor if by is None else by, "the name of who answers")
     _check_note(note)
-    asked = _present(tx, wanted, locked=True)
+    try:
+        asked = _present(tx, wanted, locked=True)
+    except ApprovalNotFound:
+        raise why_late(tx, wanted) from None
     if digest is not None and digest != asked.digest:
         raise DigestMismatch(wanted, digest, asked.digest)
     given = asked.decision
     if given:
         if (given.approved, given.by) != (approved, person):
-            raise ApprovalAnswered(wanted, given.by, approved=given.approved)
+            raise ApprovalAnswered(wanted, given.by, approved=given.approved, at=given.at)
         return asked
     now = to_datetime(tx.clock.micros())
     if asked.expires_at is not None and now >= asked.expires_at:
@@ -206,9 +270,21 @@ def _decide(
     return replace(asked, decision=decision)
 
 
+def _found(tx: Transaction, message_id: UUID, kind: str | None) -> Found:
+    num = row_num(message_id)
+    found = lists.find_message(tx, num) if num is not None else None
+    if (
+        found is None
+        or (kind is not None and found.address.kind != kind)
+        or (found.taken_by is None and found.expires_at <= tx.clock.micros())
+    ):
+        raise MessageNotFound(message_id, kind or "message")
+    return found
+
+
 def _present(tx: Transaction, approval_id: UUID, *, locked: bool) -> Approval:
     num = row_num(approval_id)
-    found = sql.find_approval(tx, num, locked=locked) if num is not None else None
+    found = lists.find_approval(tx, num, locked=locked) if num is not None else None
     if found is None:
         raise ApprovalNotFound(approval_id)
     return found

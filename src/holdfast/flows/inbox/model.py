@@ -93,6 +93,62 @@ class PendingEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PendingSignal:
+    """A signal that its flow has not taken yet; attributes as of :class:`PendingEvent`."""
+
+    id: UUID
+    flow_id: UUID
+    name: str
+    key: str
+    payload: Any
+    sent_at: datetime
+
+
+Pending = PendingEvent | PendingSignal
+
+
+class Found(NamedTuple):
+    """A message in the inbox.
+
+    Attributes:
+        taken_by: the flow that has it, if any.
+        expires_at: micros when it is dropped.
+    """
+
+    address: Address
+    message: Pending
+    taken_by: UUID | None
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenWait:
+    """What a flow waits for besides time.
+
+    Attributes:
+        id: the wait's own; of an approval, that by which it is answered.
+        run_id: of the call that waits.
+        kind: ``event``, ``signal``, ``approval`` or ``child``.
+        name: the event's topic, the signal's or approval's name; ``None`` for a child.
+        correlation_id: the event's.
+        child: the flow whose result is awaited.
+        approvers: who may answer an approval; anybody where it is empty.
+        since: when it began to wait.
+        expires_at: after this, an approval takes no answer; ``None``: never.
+    """
+
+    id: UUID
+    run_id: str
+    kind: str
+    name: str | None
+    correlation_id: str | None
+    child: UUID | None
+    approvers: Sequence[str] | None
+    since: datetime
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """How an approval was answered.
 

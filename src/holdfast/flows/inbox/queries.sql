@@ -18,8 +18,8 @@ UPDATE flows SET touched = TRUE,
 -- part: approval
 w.num, f.id, f.workflow_type, w.run_id, w.topic, w.detail, w.expires_at, w.answer
 
--- part: event
-num, topic, correlation, key, payload, sent_at, expires_at
+-- part: kept
+i.num, i.kind, i.topic, i.correlation, i.key, i.payload, i.sent_at, i.expires_at
 
 -- name: answered_waits_of
 WITH r AS (@rows(flow_num bigint))
@@ -187,10 +187,22 @@ WHERE w.flow = :flow AND w.kind = 'approval' AND w.answered_at IS NULL AND w.num
 ORDER BY w.num LIMIT :limit
 
 -- name: pending_events
-SELECT {event} FROM inbox
-WHERE kind = 'event' AND flow IS NULL AND num > :num AND expires_at > :now ORDER BY num LIMIT :limit
+SELECT {kept} FROM inbox i
+WHERE i.kind = 'event' AND i.flow IS NULL AND i.num > :num AND i.expires_at > :now ORDER BY i.num LIMIT :limit
 
 -- name: pending_events_of_topic
-SELECT {event} FROM inbox
-WHERE kind = 'event' AND topic = :topic AND flow IS NULL AND num > :num AND expires_at > :now
-ORDER BY num LIMIT :limit
+SELECT {kept} FROM inbox i
+WHERE i.kind = 'event' AND i.topic = :topic AND i.flow IS NULL AND i.num > :num AND i.expires_at > :now
+ORDER BY i.num LIMIT :limit
+
+-- name: pending_signals
+SELECT {kept} FROM inbox i
+WHERE i.kind = 'signal' AND i.correlation = :flow_id AND i.flow IS NULL AND i.num > :num
+ORDER BY i.num LIMIT :limit
+
+-- name: found_message
+SELECT {kept}, i.flow, f.id FROM inbox i LEFT JOIN flows f ON f.num = i.flow WHERE i.num = :num
+
+-- name: open_waits
+SELECT w.num, w.run_id, w.kind, w.topic, w.correlation, w.detail, w.created_at, w.expires_at FROM waits w
+WHERE w.flow = :flow AND w.run_id > :run_id AND w.answered_at IS NULL ORDER BY w.run_id LIMIT :limit

@@ -10,26 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from holdfast import codec
-from holdfast.clock import MICROS_PER_SECOND, to_datetime
+from holdfast.clock import MICROS_PER_SECOND
 from holdfast.flows.engine.port import Answer, Wait
+from holdfast.flows.errors import FlowNotFound
 from holdfast.flows.inbox.model import (
     CHILD,
     DEFAULT_TTL,
     MAILED,
     Address,
-    Approval,
-    Decision,
     Message,
-    PendingEvent,
     Sent,
     child_answer,
     missing_child_answer,
-    read_terms,
 )
 from holdfast.flows.model import FlowStatus
 from holdfast.ids import row_id
-from holdfast.pages import Page, page_of, parse_cursor, rows_wanted
 from holdfast.store import Row, Transaction, load_queries
 
 _q = load_queries("holdfast.flows.inbox")
@@ -143,13 +138,18 @@ def send(tx: Transaction, message: Message) -> Sent:
         assert earlier is not None  # only a holder of the lock deletes what has not expired
         if earlier[1] is not None or earlier[2] > now:
             return Sent(id=row_id(earlier[0]), delivered=earlier[1] is not None, duplicate=True)
-        tx.execute(_q["drop_message"], {"num": earlier[0]})
+        drop(tx, earlier[0])
         event = tx.fetch_one(_q["insert_message"], columns)
         assert event is not None
     if wait:
         tx.execute(_q["answer_by_event"], {"now": now}, rows=[(num, event[0])])
         touch(tx, [wait[1]])
     return Sent(id=row_id(event[0]), delivered=wait is not None, duplicate=False)
+
+
+def drop(tx: Transaction, num: int) -> None:
+    """Delete a message that no wait has; its address is locked."""
+    tx.execute(_q["drop_message"], {"num": num})
 
 
 def collect(tx: Transaction, limit: int) -> int:
@@ -163,32 +163,16 @@ def status_of(tx: Transaction, flow_id: UUID) -> FlowStatus | None:
     return FlowStatus(row[0]) if row else None
 
 
-def num_of(tx: Transaction, flow_id: UUID) -> int | None:
-    """A flow's number."""
+def num_of(tx: Transaction, flow_id: UUID) -> int:
+    """A flow's number.
+
+    Raises:
+        FlowNotFound: unknown id.
+    """
     row = tx.fetch_one(_q["flow_num"], {"id": str(flow_id)})
-    return row[0] if row else None
-
-
-def find_approval(tx: Transaction, num: int, *, locked: bool = False) -> Approval | None:
-    """A request for approval, answered or not; ``locked``, nobody else answers it before this transaction ends."""
-    row = tx.fetch_one(_q["lock_approval" if locked else "approval"], {"num": num})
-    return _approval(row) if row else None
-
-
-def list_approvals(tx: Transaction, flow: int | None, limit: int | None, after: str | None) -> Page[Approval]:
-    """Requests that can be answered, of one flow or of all, oldest first."""
-    name = "approvals" if flow is None else "approvals_of_flow"
-    (num,) = parse_cursor(after, 1, 0)
-    params = {"flow": flow, "num": num, "now": tx.clock.micros(), "limit": rows_wanted(limit)}
-    return page_of(tx.fetch(_q[name], params), limit, _approval, lambda row: row[0])
-
-
-def list_events(tx: Transaction, topic: str | None, limit: int | None, after: str | None) -> Page[PendingEvent]:
-    """Events that no wait has taken, of one topic or of all, oldest first."""
-    name = "pending_events" if topic is None else "pending_events_of_topic"
-    (num,) = parse_cursor(after, 1, 0)
-    params = {"topic": topic, "num": num, "now": tx.clock.micros(), "limit": rows_wanted(limit)}
-    return page_of(tx.fetch(_q[name], params), limit, _event, lambda row: row[0])
+    if row is None:
+        raise FlowNotFound(flow_id)
+    return int(row[0])
 
 
 def _match(tx: Transaction, addresses: Iterable[Address]) -> list[Answer]:
@@ -232,34 +216,3 @@ def _rows(nums: Iterable[int]) -> list[tuple[int]]:
 
 def _answers(rows: Iterable[Row]) -> list[Answer]:
     return [Answer(*row)._replace(failed=bool(row[-1])) for row in rows]
-
-
-def _approval(row: Row) -> Approval:
-    num, flow_id, workflow_type, run_id, name, detail, expires_at, answer = row
-    terms = read_terms(detail)
-    return Approval(
-        id=row_id(num),
-        flow_id=UUID(flow_id),
-        workflow_type=workflow_type,
-        run_id=run_id,
-        name=name,
-        what=terms.what,
-        digest=terms.digest,
-        approvers=terms.approvers,
-        asked_at=terms.asked_at,
-        expires_at=None if expires_at is None else to_datetime(expires_at),
-        decision=codec.decode(answer, Decision) if answer else None,
-    )
-
-
-def _event(row: Row) -> PendingEvent:
-    num, topic, correlation, key, payload, sent_at, expires_at = row
-    return PendingEvent(
-        id=row_id(num),
-        topic=topic,
-        correlation_id=correlation,
-        key=key,
-        payload=codec.decode(payload),
-        sent_at=to_datetime(sent_at),
-        expires_at=to_datetime(expires_at),
-    )

@@ -21,6 +21,7 @@ from holdfast.flows.errors import (
     RevisionMismatch,
     StartRefused,
     StepFailed,
+    WaitTimedOut,
 )
 from holdfast.flows.inbox.sql import release, withdraw_flows
 from holdfast.flows.model import Flow, FlowStatus
@@ -37,6 +38,10 @@ from holdfast.text import check_text
 REWOUND, FORKED, RETRIED = "rewound", "forked", "retried"
 _TELLING = {f"{kind.__module__}.{kind.__qualname__}" for kind in (StepFailed, FlowFailed, FlowCancelled, StartRefused)}
 """What a recorded failure is called once it has passed through the workflow."""
+_TIMED_OUT = {f"{kind.__module__}.{kind.__qualname__}" for kind in (WaitTimedOut, TimeoutError)}
+"""What a time-out is called that has passed through the workflow; its record is that of a timer."""
+_NOTHING = "{}"
+"""A patch that changes nothing but the flow's own time."""
 
 
 def rewind(
@@ -105,8 +110,8 @@ def undo(
     history.forget_progress(cut.num)
     for child in history.superseded_children(cut.num, attempt):
         _cancel(tx, child)
-    if change is not None:
-        history.add_patch(cut.num, attempt, change)
+    if change is not None or cut.anew:
+        history.add_patch(cut.num, attempt, change or _NOTHING)
     history.set_back(cut.num, attempt=attempt, state=state, cancelled=_cancelled(cut))
     detail = {
         "from_attempt": flow.attempt,
@@ -166,7 +171,7 @@ def copy(
         raise FlowNotFound(flow.id)
     num = history.fork(cut.num, fork_id, key, cut.record, state=state, cancelled=_cancelled(cut))
     if num is None:
-        raise FlowExists(f"A flow {fork_id} (or one of key {key!r}) exists.")
+        raise _taken(tx, flow.workflow_type, None if id is None else fork_id, key)
     if change is not None:
         history.add_patch(num, flow.attempt + 1, change)
     place = {"position": cut.position, "last": cut.run_id, "by": tx.actor}
@@ -176,13 +181,21 @@ def copy(
     return _present(tx, fork_id), num
 
 
+def _taken(tx: Transaction, workflow_type: str, wanted: UUID | None, key: str | None) -> FlowExists:
+    """The error for an id or key that another flow has."""
+    if wanted is not None and SqlFlowStore(tx).get(wanted) is not None:
+        return FlowExists(f"A flow {wanted} exists.", remedy="Use a fresh id, or none.")
+    holder = SqlHistory(tx).key_holder(workflow_type, key)
+    return FlowExists(f"The key {key!r} belongs to the flow {holder}.", remedy="Use a fresh key, or none.")
+
+
 def retry(tx: Transaction, flow_id: UUID) -> Flow:
     """Have a failed or cancelled flow go on: all that succeeded is kept.
 
     A recorded failure that ended the flow is undone together with what came after it, so that the step is tried again;
-    after any other error only the code behind the last record runs again. Of a cancelled flow the request to cancel is
-    undone, and what came after it. Children that failed or were cancelled, and of which the flow has not heard yet, are
-    retried as well.
+    so is a time-out, so that what did not come is waited for again, for as long. After any other error only the code
+    behind the last record runs again. Of a cancelled flow the request to cancel is undone, and what came after it.
+    Children that failed or were cancelled, and of which the flow has not heard yet, are retried as well.
 
     Raises:
         FlowNotFound: unknown id.
@@ -201,18 +214,29 @@ def locate_failure(tx: Transaction, flow_id: UUID) -> Cut:
     flow, num, kept = look(tx, flow_id)
     if flow.status not in (FlowStatus.FAILED, FlowStatus.CANCELLED):
         raise NothingToRetry(flow_id, flow.status)
-    first = _first_to_undo(tx, flow, num)
-    position = len(kept) if first is None else sum(record.num < first for record in kept)
-    return Cut(flow, num, kept, position)
-
-
-def _first_to_undo(tx: Transaction, flow: Flow, num: int) -> int | None:
     history = SqlHistory(tx)
     if flow.status is FlowStatus.CANCELLED:
-        return history.first_cancel(num)
+        first, timer = history.first_cancel(num), None
+    else:
+        first, timer = _failure(history, flow, num), _timer(history, flow, num)
+    undone = [record for record in (first, timer) if record is not None]
+    position = sum(record.num < max(undone) for record in kept) if undone else len(kept)
+    return Cut(flow, num, kept, position, anew=timer is not None and timer == max(undone))
+
+
+def _failure(history: SqlHistory, flow: Flow, num: int) -> int | None:
+    """The record of the failure that ended the flow, if one did."""
     failed = history.last_failed(num)
-    ended_by = (flow.error or {}).get("kind")
-    return failed[0] if failed and ended_by in {*_TELLING, failed[1].get("kind")} else None
+    return failed[0] if failed and _ended_by(flow) in {*_TELLING, failed[1].get("kind")} else None
+
+
+def _timer(history: SqlHistory, flow: Flow, num: int) -> int | None:
+    """The record of the time-out that ended the flow, if one did."""
+    return history.last_timer(num) if _ended_by(flow) in _TIMED_OUT else None
+
+
+def _ended_by(flow: Flow) -> str | None:
+    return (flow.error or {}).get("kind")
 
 
 def patched(flow: Flow, patch: dict[str, Any] | None) -> tuple[str, str | None]:

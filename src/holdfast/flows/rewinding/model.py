@@ -37,12 +37,14 @@ class Cut(NamedTuple):
         num: the flow's number.
         kept: all records that are kept now, in order.
         position: how many of them stay.
+        anew: what follows has its full time: the flow's own time goes on from now.
     """
 
     flow: Flow
     num: int
     kept: Sequence[Kept]
     position: int
+    anew: bool = False
 
     @property
     def record(self) -> int:

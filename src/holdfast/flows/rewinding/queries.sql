@@ -14,11 +14,17 @@ SELECT num, queue, dedupe FROM flows WHERE id = :id FOR UPDATE
 SELECT id FROM flows
 WHERE queue = :queue AND dedupe = :dedupe AND dedupe IS NOT NULL AND status NOT IN ('finished', 'failed', 'cancelled')
 
+-- name: key_holder
+SELECT id FROM flows WHERE workflow_type = :workflow_type AND key = :key
+
 -- name: kept
 SELECT num, run_id FROM steps WHERE {kept} ORDER BY num
 
 -- name: last_failed
 SELECT num, error FROM steps WHERE {kept} AND status = 'failed' ORDER BY num DESC LIMIT 1
+
+-- name: last_timer
+SELECT max(num) FROM steps WHERE {kept} AND run_id >= 'sleep#' AND run_id < 'sleep$'
 
 -- name: first_cancel
 SELECT min(num) FROM steps WHERE {kept} AND run_id >= 'cancel#' AND run_id < 'cancel$'

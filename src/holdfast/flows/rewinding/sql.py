@@ -43,6 +43,11 @@ class SqlHistory:
         row = self._tx.fetch_one(_q["dedupe_holder"], {"queue": queue, "dedupe": dedupe})
         return str(row[0]) if row else None
 
+    def key_holder(self, workflow_type: str, key: str | None) -> str | None:
+        """The id of the flow that has this key, if any."""
+        row = self._tx.fetch_one(_q["key_holder"], {"workflow_type": workflow_type, "key": key})
+        return str(row[0]) if row else None
+
     def kept(self, flow: int) -> list[Kept]:
         """The records that no rewind has undone, in order."""
         return [Kept(*row) for row in self._tx.fetch(_q["kept"], {"flow": flow})]
@@ -51,6 +56,11 @@ class SqlHistory:
         """The last kept record of a failure: its number, and the error."""
         row = self._tx.fetch_one(_q["last_failed"], {"flow": flow})
         return (row[0], codec.decode(row[1] or "{}")) if row else None
+
+    def last_timer(self, flow: int) -> int | None:
+        """The number of the last kept record of a timer, if any."""
+        ((num,),) = self._tx.fetch(_q["last_timer"], {"flow": flow})
+        return None if num is None else int(num)
 
     def first_cancel(self, flow: int) -> int | None:
         """The number of the first kept request to cancel, if any."""

@@ -72,3 +72,12 @@ ON CONFLICT (name) DO UPDATE SET
 
 -- name: delete
 DELETE FROM schedules WHERE name = :name
+
+-- name: known_workflows
+WITH RECURSIVE known (name) AS (
+    SELECT min(workflow_type) FROM flows
+    UNION ALL
+    SELECT (SELECT min(workflow_type) FROM flows WHERE workflow_type > known.name) FROM known
+    WHERE known.name IS NOT NULL)
+SELECT name FROM known WHERE name IS NOT NULL
+UNION SELECT workflow_type FROM retention

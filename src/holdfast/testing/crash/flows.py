@@ -24,8 +24,8 @@ from uuid import UUID
 
 from holdfast.app import Holdfast
 from holdfast.flows import SqlFlowStore
-from holdfast.flows.definitions import Workflow
 from holdfast.flows.errors import RecordedError
+from holdfast.flows.workflows import Workflow
 from holdfast.store import open_store
 from holdfast.testing.crash.fuse import Fuse, Killed, die, kill_process, named
 from holdfast.testing.hush import hushed

@@ -198,6 +198,22 @@ class StoreInside(StateViewError, InvalidInput):
         super().__init__(f"The store {store} lies in {tree}.", remedy=remedy)
 
 
+class NestedRoot(DirectoryUnusable):
+    """The root of a world lies within that of another.
+
+    Attributes:
+        inner, outer: the roots.
+    """
+
+    code = "nested_root"
+    remedy = "Give each world a directory of its own, beside the other's."
+
+    def __init__(self, inner: Path, outer: Path) -> None:
+        super().__init__(f"The root of a world, {inner}, lies within the root of another, {outer}.")
+        self.inner = inner
+        self.outer = outer
+
+
 class DirectoryFull(DirectoryUnusable):
     """The disk, or a quota, is full. The state is as it was."""
 

@@ -14,12 +14,21 @@ from holdfast.worlds.base import Plan, ResourceService, changes
 from holdfast.worlds.directory.bodies import Bodies, Intake
 from holdfast.worlds.directory.change import Changer
 from holdfast.worlds.directory.edits import Edit, changing_mode, found, making, removing, renaming, writing
-from holdfast.worlds.directory.errors import DirectoryUnusable, InvalidPath, StoreInside, WrongKind, translate
+from holdfast.worlds.directory.errors import (
+    DirectoryUnusable,
+    InvalidPath,
+    NestedRoot,
+    StoreInside,
+    UnsupportedFile,
+    WrongKind,
+    translate,
+)
 from holdfast.worlds.directory.exclusions import Exclusions
 from holdfast.worlds.directory.folders import list_names
 from holdfast.worlds.directory.index import Index
 from holdfast.worlds.directory.journal import Journal
 from holdfast.worlds.directory.leaving import check_excluded, discard, expect_not_holding, without_holding
+from holdfast.worlds.directory.nesting import inner_root, outer_root
 from holdfast.worlds.directory.paths import (
     below,
     check_mode,
@@ -347,10 +356,12 @@ class DirectoryWorld(ResourceService[Entry]):
         Raises:
             InvalidScope: this directory keeps another one alone.
             StoreInside: the store is in the tree.
+            NestedRoot: the root is in that of another world, or another's is in the tree.
         """
         self._refuse_elsewhere(scope)
         if scope not in self._indexes:
             self._refuse_store_inside(scope)
+            self._refuse_nested()
         try:
             with open_site(self.root, scope, Journal.name, alone=self._only is not None) as site:
                 index = self._indexes.get(scope)
@@ -361,8 +372,16 @@ class DirectoryWorld(ResourceService[Entry]):
                     changer = Changer(site, tree, self._bodies, self._probe)
                     changer.recover()
                     yield _Opened(site, tree, index, changer)
+        except UnsupportedFile as error:
+            if inner := inner_root(self.place(*scope), error.obstacles):
+                raise NestedRoot(inner, self.root) from error
+            raise
         except OSError as error:
             raise translate(error) from error
+
+    def _refuse_nested(self) -> None:
+        if outer := outer_root(self.root):
+            raise NestedRoot(self.root, outer)
 
     def _refuse_elsewhere(self, scope: Scope) -> None:
         if self._only not in (None, scope):

@@ -16,7 +16,7 @@ DROP INDEX flows_cancelling;
 DROP INDEX flows_due;
 CREATE INDEX flows_due ON flows (workflow_type, due_at) WHERE due_at IS NOT NULL AND queue IS NULL;
 CREATE INDEX flows_touched ON flows (epoch) WHERE touched AND epoch IS NOT NULL;
-CREATE INDEX flows_children ON flows (parent) WHERE parent IS NOT NULL;
+CREATE INDEX flows_children ON flows (parent, created_at, num) WHERE parent IS NOT NULL;
 CREATE INDEX flows_search ON flows (workflow_type, status, created_at, num);
 CREATE INDEX flows_paused ON flows (created_at, num) WHERE paused;
 CREATE UNIQUE INDEX flows_dedupe ON flows (queue, dedupe)
@@ -89,7 +89,7 @@ CREATE UNIQUE INDEX inbox_key ON inbox (kind, topic, correlation, key);
 CREATE INDEX inbox_free ON inbox (kind, topic, correlation, num) WHERE flow IS NULL;
 CREATE INDEX inbox_taken ON inbox (flow, run_id) WHERE flow IS NOT NULL;
 CREATE INDEX inbox_expiry ON inbox (expires_at) WHERE flow IS NULL;
-CREATE INDEX inbox_signals ON inbox (correlation) WHERE kind = 'signal' AND flow IS NULL;
+CREATE INDEX inbox_signals ON inbox (correlation, num) WHERE kind = 'signal' AND flow IS NULL;
 CREATE INDEX inbox_events ON inbox (kind, num) WHERE kind = 'event' AND flow IS NULL;
 CREATE INDEX inbox_topics ON inbox (topic, num) WHERE kind = 'event' AND flow IS NULL;
 
@@ -169,3 +169,17 @@ CREATE TABLE chores (
 DROP INDEX world_checkpoints_name;
 CREATE UNIQUE INDEX world_checkpoints_name ON world_checkpoints (world, name, coalesce(run, ''))
     WHERE name IS NOT NULL AND NOT superseded;
+
+-- Worlds that flows have opened, by the flows' ids. own: no other flow has it; then folders names those of its files, as
+-- JSON. pruned: the flow is gone, and what is left of its world is to go.
+CREATE TABLE flow_worlds (
+    flow text COLLATE "C" NOT NULL,
+    world text COLLATE "C" NOT NULL,
+    own boolean NOT NULL,
+    folders text NOT NULL,
+    pruned boolean NOT NULL DEFAULT FALSE,
+    PRIMARY KEY (flow, world)
+);
+CREATE INDEX flow_worlds_pruned ON flow_worlds (flow, world) WHERE pruned;
+DROP INDEX world_checkpoints_run;
+CREATE INDEX world_checkpoints_run ON world_checkpoints (run, world, position, num) WHERE run IS NOT NULL;
