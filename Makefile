@@ -28,6 +28,7 @@ prove: $(STAMP)  ## What takes longer: real kills by the hundred, ten thousand f
 bench: $(STAMP)  ## Our figures beside the bare loop's and the peers', in one run.
 	$(BIN)/python -m benchmarks.environments
 	$(BIN)/python -m benchmarks.flows --json
+	$(BIN)/python -m benchmarks.engine --json
 
 clean:
 	rm -rf $(VENV) .bench

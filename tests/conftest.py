@@ -19,7 +19,8 @@ KINDS = ("sqlite", "memory", "postgres")
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the matrix: port, backend, clauses held; its rows come with the reports of the tests, from each process."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
-    found = [pair for report in reports for pair in getattr(report, "user_properties", [])]
+    calls = [report for report in reports if getattr(report, "when", None) == "call"]
+    found = [pair for report in calls for pair in report.user_properties]
     if rows := [Row(**row) for name, row in found if name == "matrix"]:
         terminalreporter.write_line("")
         Console(file=terminalreporter._tw._file, width=130).print(table(sorted(rows, key=lambda row: row.port)))

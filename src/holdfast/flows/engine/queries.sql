@@ -183,9 +183,12 @@ first AS (
 SELECT name, due_at FROM first WHERE due_at IS NOT NULL ORDER BY due_at, name
 
 -- name: histories
-WITH r AS (@rows(flow bigint))
-SELECT {told} FROM r JOIN steps s ON s.flow = r.flow
-WHERE s.runtime = 'managed' AND s.superseded_by IS NULL ORDER BY s.flow, s.num LIMIT :limit
+WITH r AS (@rows(flow bigint)),
+first AS ( -- by numbers alone: sorting whole records would hold all of a long history in memory
+    SELECT s.flow, s.num FROM r JOIN steps s ON s.flow = r.flow
+    WHERE s.runtime = 'managed' AND s.superseded_by IS NULL ORDER BY s.flow, s.num LIMIT :limit
+)
+SELECT {told} FROM first JOIN steps s ON s.num = first.num ORDER BY first.flow, first.num
 
 -- name: record_numbers
 SELECT num FROM steps WHERE flow = :flow AND runtime = 'managed' AND superseded_by IS NULL ORDER BY num
