@@ -16,6 +16,7 @@ import pytest
 from benchmarks.command import Bench, Case
 from benchmarks.engine import CASES as ENGINE_CASES
 from benchmarks.environments import Workspace
+from benchmarks.packages import CASES as PACKAGE_CASES
 from benchmarks.report import Figures
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,7 +116,10 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Tiny]:
         yield Tiny(workspace)
 
 
-@pytest.mark.parametrize("case", ENGINE_CASES, ids=lambda case: case.name)
+ON_SQLITE = [*ENGINE_CASES, *(case for case in PACKAGE_CASES if case.name.endswith("sqlite"))]
+
+
+@pytest.mark.parametrize("case", ON_SQLITE, ids=lambda case: case.name)
 def test_the_engines_cases_check_what_they_measure(case: Case, tiny: Tiny) -> None:
     line = json.loads(case.run(tiny).line())
     assert set(line) > KEYS

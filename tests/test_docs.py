@@ -7,7 +7,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,42 +17,25 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RUNNABLE = {"python", "sh"}
-BLOCKS = [
-    pytest.param(page.name, kind, body, id=f"{page.name}-{number}")
-    for page in PAGES
-    for number, (kind, body) in enumerate(BLOCK.findall(page.read_text()))
-]
 
 
-def environment() -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "HOLDFAST_URL": "sqlite:///docs.db"}
+    return {**os.environ, "PATH": path, "HOLDFAST_URL": "sqlite:///docs.db", "HOLDFAST_CACHE": str(folder / ".cache")}
 
 
-@pytest.fixture(scope="module")
-def desks(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Gives each page's directory."""
-    made: dict[str, Path] = {}
-
-    def desk(page: str) -> Path:
-        if page not in made:
-            made[page] = tmp_path_factory.mktemp("docs")
-            open_store(f"sqlite:///{made[page]}/docs.db").close()
-        return made[page]
-
-    return desk
-
-
-@pytest.mark.parametrize(("page", "kind", "body"), BLOCKS)
-def test_block(page: str, kind: str, body: str, desks: Callable[[str], Path]) -> None:
-    assert kind in {*RUNNABLE, "text"}, "a block that cannot run is marked as text"
-    folder = desks(page)
-    if kind == "python":
-        (folder / "block.py").write_text(body)
-        run([sys.executable, "-W", "error", "block.py"], folder)
-    if kind == "sh":
-        for line in body.splitlines():
-            shell_line(line.partition("#")[0].strip(), folder)
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_page(page: Path, tmp_path: Path) -> None:
+    open_store(f"sqlite:///{tmp_path}/docs.db").close()
+    for kind, body in BLOCK.findall(page.read_text()):
+        assert kind in {*RUNNABLE, "text"}, "a block that cannot run is marked as text"
+        if kind == "python":
+            (tmp_path / "block.py").write_text(body)
+            run([sys.executable, "-W", "error", "block.py"], tmp_path)
+        if kind == "sh":
+            for line in body.splitlines():
+                shell_line(line.partition("#")[0].strip(), tmp_path)
 
 
 def shell_line(line: str, folder: Path) -> None:
@@ -66,7 +48,7 @@ def shell_line(line: str, folder: Path) -> None:
 
 
 def run(command: list[str], folder: Path) -> None:
-    ended = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 

@@ -21,8 +21,17 @@ LOOK_UPS: dict[str, dict[str, dict[str, Any]]] = {
     "holdfast.packages": {
         "list_packages": {"deployed_at": 0, "workflow_type": "a", "content_hash": "b", "limit": 10},
         "list_routes": {"workflow_type": "a", "limit": 10},
-        "pinned_flows": {"workflow_type": "a", "content_hash": "b", "limit": 10},
+        "holding": {"workflow_type": "a", "content_hash": "b", "limit": 10},
+        "unfinished": {"workflow_type": "a", "content_hash": "b", "limit": 10},
+        "ended": {"workflow_type": "a", "content_hash": "b", "limit": 10},
         "has_package": {"workflow_type": "a", "content_hash": "b"},
+        "get_archive": {"content_hash": "b"},
+        "has_archive": {"content_hash": "b"},
+        "has_versions": {"workflow_type": "a"},
+        "list_signatures": {"content_hash": "b"},
+        "walk_versions": {"deployed_at": 0, "workflow_type": "a", "content_hash": "b", "limit": 10},
+        "hashes_between": {"low": "a", "high": "b", "limit": 10},
+        "hashes_of_type": {"workflow_type": "a", "low": "a", "high": "b", "limit": 10},
     },
     "holdfast.plans": {"list_plans": PAGE, "list_by_status": {"status": "applied", **PAGE}},
     "holdfast.councils": {

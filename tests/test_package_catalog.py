@@ -95,21 +95,28 @@ def test_an_actor_that_cannot_be_recorded_does_nothing(store: Store) -> None:
 
 
 def test_a_version_that_flows_need_cannot_be_unloaded(store: Store) -> None:
-    """PK-8: created, running, waiting, paused: the error names who holds it."""
+    """PK-8: created, running, waiting, paused, and ended, since it can be rewound: the error names who holds it."""
     old, new = package("old"), package("new")
     deploys(store, old, new)
     holders = insert(
         store,
+        flow_on(old, FlowStatus.FINISHED, finished_at=NOW),
         flow_on(old, FlowStatus.CREATED),
         flow_on(old, FlowStatus.RUNNING, paused=True),
         flow_on(old, FlowStatus.WAITING),
     )
-    insert(store, flow_on(new), flow_on(replace(old, workflow_type="other")), flow_on(old, FlowStatus.FINISHED))
-    with pytest.raises(VersionPinned) as caught:
+    insert(store, flow_on(new), flow_on(replace(old, workflow_type="other")))
+    with pytest.raises(VersionPinned, match="1 of the 4 that are named have ended") as caught:
         store.run(lambda tx: unload(tx, "fulfil", old.content_hash))
     assert set(caught.value.holders) == set(holders)
+    assert caught.value.holders[-1] == holders[0], "those that have not ended come first"
+    assert caught.value.ended == 1
     assert all(str(holder) in caught.value.message for holder in holders)
     assert "others" not in caught.value.message
+    assert "cancel them" in caught.value.remedy
+    with pytest.raises(VersionPinned) as caught:
+        store.run(lambda tx: unload(tx, "fulfil", old.content_hash, forsake_ended=True))
+    assert set(caught.value.holders) == set(holders[1:])
     assert len(ledger(store)) == 2
 
 
@@ -158,15 +165,31 @@ def test_a_long_text_that_is_no_cursor_is_shown_in_part(store: Store) -> None:
     assert len(str(caught.value)) < 200
 
 
-def test_a_version_whose_flows_have_ended_can_be_unloaded(store: Store) -> None:
+def test_a_version_whose_flows_have_ended_is_unloaded_if_they_are_forsaken(store: Store) -> None:
+    """PK-8: until they are pruned they could be rewound."""
     old = package("old")
     deploys(store, old, package("new"))
     flow = flow_on(old)
-    insert(store, flow, flow_on(old, FlowStatus.FAILED), flow_on(old, FlowStatus.CANCELLED))
+    insert(store, flow, flow_on(old, FlowStatus.FAILED), flow_on(old, FlowStatus.CANCELLED, finished_at=NOW))
     store.run(lambda tx: SqlFlowStore(tx).update_with_revision(replace(flow, status=FlowStatus.FINISHED)))
-    row = store.run(lambda tx: unload(tx, "fulfil", old.content_hash))
+    with pytest.raises(VersionPinned) as caught:
+        store.run(lambda tx: unload(tx, "fulfil", old.content_hash))
+    assert caught.value.ended == 3
+    assert "prune" in caught.value.remedy
+    assert "--forsake-ended" in caught.value.remedy
+    row = store.run(lambda tx: unload(tx, "fulfil", old.content_hash, forsake_ended=True))
     assert row is not None
-    assert row.detail["version"] == old.content_hash
+    assert (row.detail["version"], row.detail["forsaken"]) == (old.content_hash, 3)
+
+
+def test_a_version_is_free_once_its_flows_are_pruned(store: Store) -> None:
+    old = package("old")
+    deploys(store, old, package("new"))
+    insert(store, flow_on(old, FlowStatus.FINISHED, finished_at=NOW, updated_at=NOW - timedelta(days=90)))
+    with pytest.raises(VersionPinned):
+        store.run(lambda tx: unload(tx, "fulfil", old.content_hash))
+    assert store.run(lambda tx: SqlFlowStore(tx).prune_terminal_flows(30)) == 1
+    assert store.run(lambda tx: unload(tx, "fulfil", old.content_hash)) is not None
 
 
 def test_an_archive_is_stored_once_and_goes_with_its_last_type(store: Store) -> None:

@@ -150,6 +150,19 @@ def record_type(name: str, fields: Mapping[str, Any]) -> type[msgspec.Struct]:
     )
 
 
+def schema(kind: Any) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of what :func:`decode` takes for ``kind``; of what has none, that of anything."""
+    try:
+        return msgspec.json.schema(kind, schema_hook=_schema_foreign)
+    except TypeError:
+        return {}
+
+
+def _schema_foreign(kind: Any) -> dict[str, Any]:
+    """A class of another library: its own shape is its own affair."""
+    return {"title": getattr(kind, "__name__", str(kind))}
+
+
 def present_fields(record: msgspec.Struct) -> dict[str, Any]:
     """The fields of a :func:`record_type` that were there."""
     return {name: value for name in record.__struct_fields__ if (value := getattr(record, name)) is not msgspec.UNSET}

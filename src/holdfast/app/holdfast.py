@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from holdfast import codec
 from holdfast.app.messages import Messages
+from holdfast.app.packaging import Packaging
 from holdfast.app.queueing import Queueing
 from holdfast.app.rewinding import Rewinding
 from holdfast.app.scheduling import Scheduling
@@ -46,7 +47,7 @@ log = logging.getLogger("holdfast")
 DEFAULT_URL = "sqlite:///holdfast.db"
 
 
-class Holdfast(Starting, Rewinding, Messages, Queueing, Scheduling):
+class Holdfast(Starting, Rewinding, Messages, Queueing, Scheduling, Packaging):
     """A store with its worker: ``with Holdfast(url) as hf:`` or ``async with``.
 
     Under ``with`` the worker lives in a thread of its own; under ``async with`` on the running event loop, together

@@ -13,7 +13,16 @@ from uuid import UUID
 from holdfast.app.controls import Controls
 from holdfast.app.handle import Handle, no_work
 from holdfast.app.verbs import arguments_of
-from holdfast.flows.requests import Start, StartOptions, check_named, make_start, make_starts, split_options
+from holdfast.flows.requests import (
+    PLAIN,
+    Start,
+    StartOptions,
+    check_named,
+    make_named_start,
+    make_start,
+    make_starts,
+    split_options,
+)
 from holdfast.flows.starts import insert_all
 from holdfast.flows.workflows import Workflow
 from holdfast.ids import parse_id
@@ -73,6 +82,26 @@ class Starting(Controls):
         submit = self._submit_start(workflow, args, kwargs, options)
         flow_id = wait_for(lambda answer: submit(Unit(no_work, answer)), lambda: "a start is being written")
         return Handle(self, UUID(flow_id), workflow.signature.result)
+
+    def start_named(
+        self, name: str, arguments: Mapping[str, Any] | None = None, options: StartOptions = PLAIN
+    ) -> Handle[Any]:
+        """Start a flow of a workflow that this process does not have: one of a package, by its name.
+
+        Args:
+            name: the workflow type.
+            arguments: by name, of JSON types; whether they fit is seen where the workflow is.
+            options: see :class:`~holdfast.flows.requests.StartOptions`.
+
+        Raises:
+            InvalidInput, FlowExists, QueueNotFound, NestedUnit, StoreError: as :meth:`start`.
+        """
+        self.store.refuse_nested()
+        start = make_named_start(name, arguments or {}, options, self._options.max_payload_bytes)
+        flow_id = wait_for(
+            lambda answer: self._starts.submit(start, Unit(no_work, answer)), lambda: "a start is being written"
+        )
+        return Handle(self, UUID(flow_id), Any)
 
     @arguments_of(start)
     async def astart(self, workflow: Workflow[..., Any], /, *args: Any, **named: Any) -> Handle[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.audit.chain import check_end
@@ -13,6 +13,7 @@ from holdfast.cli.output import counted
 from holdfast.errors import HoldfastError
 from holdfast.flows import health
 from holdfast.flows.health import Health, WorkerState
+from holdfast.packages.troubles import Trouble, troubles
 from holdfast.store import Store, Transaction, load_queries, open_store
 from holdfast.store.migrate import check_version, found_version, migrations
 
@@ -49,6 +50,7 @@ class Checkup:
         disk_free_bytes: beside the SQLite file.
         turn: who writes to it now.
         health: of flows and workers.
+        troubles: what keeps versions of packages from being loaded.
     """
 
     url: str
@@ -60,6 +62,7 @@ class Checkup:
     disk_free_bytes: int | None = None
     turn: Turn | None = None
     health: Health | None = None
+    troubles: Sequence[Trouble] = ()
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -106,6 +109,13 @@ def _look(found: Checkup, url: str, patience: float) -> None:
 
 def _look_into(found: Checkup, store: Store) -> None:
     found.health = store.read(health.inspect)
+    found.troubles = store.read(troubles)
+    found.problems += [_told_trouble(trouble) for trouble in found.troubles]
+
+
+def _told_trouble(trouble: Trouble) -> Problem:
+    told = f"Version {trouble.content_hash[:12]} is {trouble.kind} ({trouble.host}): {trouble.error['message']}"
+    return Problem(f"version_{trouble.kind}", told, str(trouble.error["remedy"]))
 
 
 def _look_beside(found: Checkup, store: Store) -> None:
@@ -156,7 +166,11 @@ def _flow_problems(found: Health) -> Iterator[Problem]:
         yield Problem("flows_halted", told, "`holdfast flow show` has the cause; mend it, then `holdfast flow resume`.")
     for name, count in found.unserved.items():
         told = f"No living worker serves {name}; waiting for one: {counted(count, 'flow')}."
-        yield Problem("flows_unserved", told, "Start one with `holdfast worker module:hf`, of a module that has it.")
+        yield Problem(
+            "flows_unserved",
+            told,
+            "Start `holdfast worker module:hf` of a module that has it; for packages, `holdfast worker`.",
+        )
     for chore in found.chores:
         if chore.outcome and "error" in chore.outcome:
             told = f"The {chore.name} chore failed: {chore.outcome['error'].get('detail')}."

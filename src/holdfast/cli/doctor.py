@@ -47,6 +47,7 @@ def _object(found: Checkup) -> dict[str, Any]:
         "flows": health.statuses if health else None,
         "halted": {"count": health.halted_count, "first": health.halted} if health else None,
         "unserved": health.unserved if health else None,
+        "troubles": found.troubles,
         "retention": health.retention if health else None,
         "chores": health.chores if health else None,
         "queues": health.queues if health else None,

@@ -23,7 +23,16 @@ from holdfast.cli.session import (
     flow_named,
     session,
 )
-from holdfast.cli.views import event_object, flow_object, situation, standing, tags_told
+from holdfast.cli.views import (
+    Troubles,
+    event_object,
+    flow_object,
+    known_troubles,
+    situation,
+    standing,
+    stranding,
+    tags_told,
+)
 from holdfast.clock import to_datetime
 from holdfast.errors import InvalidInput
 from holdfast.flows import Flow, FlowEvent, manager
@@ -34,17 +43,19 @@ from holdfast.pages import Page
 from holdfast.store import Transaction
 
 app = typer.Typer(help="Look at flows, cancel them, hold them, let them go on.", no_args_is_help=True)
-_COLUMNS: dict[str, Callable[[Flow], Any]] = {
-    "id": lambda flow: flow.id,
-    "workflow": lambda flow: flow.workflow_type,
+_COLUMNS: dict[str, Callable[[Flow, Troubles], Any]] = {
+    "id": lambda flow, _: flow.id,
+    "workflow": lambda flow, _: flow.workflow_type,
+    "version": lambda flow, _: flow.package_hash and flow.package_hash[:12],
     "status": standing,
-    "key": lambda flow: flow.key,
-    "owner": lambda flow: flow.owner_session_key,
-    "tags": tags_told,
-    "updated": lambda flow: flow.updated_at,
-    "goal": lambda flow: flow.goal,
+    "key": lambda flow, _: flow.key,
+    "owner": lambda flow, _: flow.owner_session_key,
+    "tags": lambda flow, _: tags_told(flow),
+    "updated": lambda flow, _: flow.updated_at,
+    "goal": lambda flow, _: flow.goal,
+    "stranded": lambda flow, troubles: (trouble := stranding(flow, troubles)) and trouble.error["message"],
 }
-_OPTIONAL = ("key", "tags")
+_OPTIONAL = ("version", "key", "tags", "stranded")
 """Shown where any of the listed flows has them."""
 
 
@@ -68,11 +79,11 @@ def list_flows(
 ) -> None:
     """List flows, newest first."""
     asked = session(context, store, json)
-    tags = _tags(tag or [])
+    tags = parse_tags(tag or [])
 
-    def work(tx: Transaction) -> Page[Flow]:
+    def work(tx: Transaction) -> tuple[Page[Flow], Troubles]:
         now = to_datetime(tx.clock.micros())
-        return search(
+        found = search(
             tx,
             tags=tags,
             workflow_type=workflow_type,
@@ -85,16 +96,23 @@ def list_flows(
             limit=limit,
             after=after,
         )
+        return found, known_troubles(tx)
 
     with asked.store() as opened:
-        page = opened.read(work)
-    columns = [column for column in _COLUMNS if column not in _OPTIONAL or any(map(_COLUMNS[column], page.items))]
-    rows = [[_COLUMNS[column](flow) for column in columns] for flow in page.items]
+        page, troubles = opened.read(work)
+    cells = {name: [cell(flow, troubles) for flow in page.items] for name, cell in _COLUMNS.items()}
+    columns = [name for name in _COLUMNS if name not in _OPTIONAL or any(cells[name])]
+    rows = list(zip(*(cells[name] for name in columns), strict=True))
     human = listed("No flows.", columns, rows, page.next)
-    asked.out.many([flow_object(flow) for flow in page.items], page.next, *human)
+    asked.out.many([flow_object(flow, troubles) for flow in page.items], page.next, *human)
 
 
-def _tags(given: list[str]) -> dict[str, str]:
+def parse_tags(given: list[str]) -> dict[str, str]:
+    """Tags as they are written at the command line: ``name=value``.
+
+    Raises:
+        InvalidInput: one is written otherwise, or one name has two values.
+    """
     tags: dict[str, str] = {}
     for text in given:
         name, equals, value = text.partition("=")

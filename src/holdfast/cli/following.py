@@ -57,7 +57,7 @@ def _by_line(looks: Iterable[Look]) -> Look:
 
 
 def _line(seen: Look) -> str:
-    status, doing = standing(seen.flow), situation(seen.flow)
+    status, doing = standing(seen.flow, seen.troubles), situation(seen.flow, seen.troubles)
     parts = [status if doing == status else f"{status}: {doing}", f"steps: {counted_steps(seen)}"]
     parts += [f"{report.run_id}: {_told(report)}" for report in seen.progress]
     return " ".join(clean("; ".join(parts)).split("\n"))
@@ -93,8 +93,9 @@ class _Shown:
         for run_id in self._tasks.keys() - {report.run_id for report in seen.progress}:
             self._bars.remove_task(self._tasks.pop(run_id))
         flow = seen.flow
-        named: list[tuple[str, Any]] = [("id", flow.id), ("workflow", flow.workflow_type), ("status", standing(flow))]
-        return Group(fields([*named, ("now", situation(flow)), ("steps", counted_steps(seen))]), self._bars)
+        where, doing = standing(flow, seen.troubles), situation(flow, seen.troubles)
+        named: list[tuple[str, Any]] = [("id", flow.id), ("workflow", flow.workflow_type), ("status", where)]
+        return Group(fields([*named, ("now", doing), ("steps", counted_steps(seen))]), self._bars)
 
 
 def _told(report: Reported) -> str:

@@ -13,8 +13,9 @@ from typing import Annotated
 import typer
 
 import holdfast
-from holdfast.cli import audit, demos, doctor, flow, message, prune, queue, schedule, worker, world
+from holdfast.cli import audit, demos, doctor, flow, message, package, prune, queue, schedule, worker, world
 from holdfast.cli import rewinding as _rewinding  # noqa: F401 (it adds commands to those of flows)
+from holdfast.cli import starting as _starting  # noqa: F401 (the same)
 from holdfast.cli.output import INTERRUPTED, UNHEARD, USAGE, Output, exit_code
 from holdfast.cli.session import Common, JsonOption, StoreOption
 from holdfast.errors import HoldfastError
@@ -32,6 +33,7 @@ app.add_typer(message.signal, name="signal")
 app.add_typer(message.approval, name="approval")
 app.add_typer(queue.app, name="queue")
 app.add_typer(schedule.app, name="schedule")
+app.add_typer(package.app, name="package")
 app.add_typer(world.app, name="world")
 app.add_typer(audit.app, name="audit")
 app.add_typer(demos.app, name="demo")

@@ -94,7 +94,7 @@ def show(context: typer.Context, name: ScheduleName, store: StoreOption = None, 
 
     def look(tx: Transaction) -> tuple[Schedule, list[datetime], bool]:
         made = manager.get(tx, name)
-        served = made.workflow_type in health.served_types(health.workers(tx))
+        served = health.serves(health.workers(tx), made.workflow_type)
         return made, manager.upcoming(tx, name, NEXT_SHOWN), served
 
     asked = session(context, store, json)

@@ -54,21 +54,24 @@ class Session(NamedTuple):
         return self.given or os.environ.get("HOLDFAST_URL") or DEFAULT_URL
 
     @contextmanager
-    def store(self) -> Iterator[Store]:
+    def store(self, *, create: bool = False) -> Iterator[Store]:
         """The existing store, opened without creating or migrating anything; it signs where HOLDFAST_AUDIT_KEY is set.
+
+        Args:
+            create: make it where there is none, and migrate it, as a worker does.
 
         Raises:
             StoreMissing, StoreTooNew, StoreOutdated, StoreError: it cannot be used.
             KeyNotFound, KeyInvalid, SigningUnavailable: that key cannot be.
         """
         signer = environment_signer()
-        with open_store(self.url, signer=signer, migrate=False, patience=PATIENCE_SECONDS) as store:
+        with open_store(self.url, signer=signer, migrate=create, patience=PATIENCE_SECONDS) as store:
             check_store(store)
             yield store
 
-    def act(self, verb: Callable[[Transaction], R]) -> R:
-        """Run a verb that workers should hear of, under the name of who is at the command line."""
-        with self.store() as opened:
+    def act(self, verb: Callable[[Transaction], R], *, create: bool = False) -> R:
+        """Run a verb that workers should hear of, under the name of who is at the command line; see :meth:`store`."""
+        with self.store(create=create) as opened:
 
             def work(tx: Transaction) -> R:
                 opened.backend.announce(tx)

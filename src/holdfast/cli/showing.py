@@ -14,12 +14,23 @@ from rich.text import Text
 from holdfast import codec
 from holdfast.cli.listing import shortened
 from holdfast.cli.output import clean, fields, table
-from holdfast.cli.views import flow_object, situation, standing, tags_told, unserved, who_may
+from holdfast.cli.views import (
+    Troubles,
+    flow_object,
+    known_troubles,
+    situation,
+    standing,
+    stranding,
+    tags_told,
+    unserved,
+    who_may,
+)
 from holdfast.clock import to_datetime
 from holdfast.flows import Flow, FlowStatus, health, manager
 from holdfast.flows.health import RecentStep
 from holdfast.flows.inbox.manager import open_waits
 from holdfast.flows.inbox.model import OpenWait
+from holdfast.flows.model import served_by, told_served
 from holdfast.flows.progress import Reported, progress
 from holdfast.pages import Page
 from holdfast.store import Transaction
@@ -41,6 +52,7 @@ class Look:
         waits: what it waits for besides time, the first of it.
         timer: when it goes on by itself, where it has left memory until then.
         served: whether a living worker serves its workflow.
+        troubles: what keeps versions of packages from being loaded.
     """
 
     flow: Flow
@@ -50,11 +62,12 @@ class Look:
     waits: Page[OpenWait]
     timer: datetime | None
     served: bool
+    troubles: Troubles
 
     def object(self) -> dict[str, Any]:
         """For programs."""
-        return flow_object(self.flow) | {
-            "situation": situation(self.flow),
+        return flow_object(self.flow, self.troubles) | {
+            "situation": situation(self.flow, self.troubles),
             "steps": {"total": sum(self.counts.values()), "by_status": self.counts},
             "last_steps": self.steps,
             "progress": [reported._asdict() for reported in self.progress],
@@ -77,7 +90,8 @@ def look(tx: Transaction, flow_id: UUID) -> Look:
         progress(tx, flow_id),
         open_waits(tx, flow_id, limit=WAITS_SHOWN),
         _timer(flow, to_datetime(tx.clock.micros())),
-        flow.workflow_type in health.served_types(health.workers(tx)),
+        told_served(served_by(flow.workflow_type, flow.package_hash)) in health.served_types(health.workers(tx)),
+        known_troubles(tx),
     )
 
 
@@ -100,9 +114,9 @@ def show(seen: Look) -> Iterator[RenderableType]:
     if seen.flow.error:
         yield ""
         yield from _error(seen.flow.error)
-    if not seen.flow.status.terminal and not seen.served:
+    if not seen.flow.status.terminal and not seen.served and stranding(seen.flow, seen.troubles) is None:
         yield ""
-        yield unserved(seen.flow.workflow_type)
+        yield unserved(seen.flow.workflow_type, seen.flow.package_hash)
 
 
 def wait_row(wait: OpenWait) -> tuple[Any, ...]:
@@ -122,8 +136,9 @@ def _pairs(seen: Look) -> list[tuple[str, Any]]:
     return [
         ("id", flow.id),
         ("workflow", flow.workflow_type),
-        ("status", standing(flow)),
-        ("now", situation(flow)),
+        ("version", flow.package_hash),
+        ("status", standing(flow, seen.troubles)),
+        ("now", situation(flow, seen.troubles)),
         ("goal", flow.goal),
         ("owner", flow.owner_session_key),
         ("key", flow.key),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Any
 
 from rich.text import Text
@@ -11,16 +12,23 @@ from rich.text import Text
 from holdfast import codec
 from holdfast.cli.output import clean
 from holdfast.flows import Flow, FlowEvent, FlowStatus
+from holdfast.flows.model import served_by, told_served
+from holdfast.packages.troubles import Trouble, troubles
+from holdfast.store import Transaction
 
 _JSON_TEXTS = ("args", "result")
+Troubles = Mapping[str, Trouble]
+"""What keeps versions from being loaded, by content hash."""
+NO_TROUBLES: Troubles = MappingProxyType({})
 
 
-def flow_object(flow: Flow) -> dict[str, Any]:
+def flow_object(flow: Flow, troubles: Troubles = NO_TROUBLES) -> dict[str, Any]:
     """A flow as a JSON object; its arguments and result as what they are, not as text."""
     made = {field.name: getattr(flow, field.name) for field in fields(flow)}
     for name in _JSON_TEXTS:
         made[name] = codec.decode(made[name]) if made[name] is not None else None
-    return made | {"halted": halted(flow)}
+    trouble = stranding(flow, troubles)
+    return made | {"halted": halted(flow), "stranded": None if trouble is None else trouble.error}
 
 
 def event_object(event: FlowEvent) -> dict[str, Any]:
@@ -36,17 +44,25 @@ def halted(flow: Flow) -> bool:
     return flow.paused and flow.error is not None and not flow.status.terminal
 
 
-def standing(flow: Flow) -> str:
-    """One word for where a flow is: its status, unless it is held."""
+def stranding(flow: Flow, troubles: Troubles) -> Trouble | None:
+    """What keeps the version from being loaded that a flow is pinned to (PK-8); ``None``: nothing that is known."""
+    return None if flow.status.terminal or flow.package_hash is None else troubles.get(flow.package_hash)
+
+
+def standing(flow: Flow, troubles: Troubles = NO_TROUBLES) -> str:
+    """One word for where a flow is: its status, unless it is held or stranded."""
     if flow.paused and not flow.status.terminal:
         return "halted" if halted(flow) else "paused"
-    return str(flow.status)
+    return str(flow.status) if stranding(flow, troubles) is None else "stranded"
 
 
-def situation(flow: Flow) -> str:
+def situation(flow: Flow, troubles: Troubles = NO_TROUBLES) -> str:
     """What a flow is doing, in words."""
     if flow.status.terminal:
         return f"{flow.status}"
+    trouble = stranding(flow, troubles)
+    if trouble is not None and not flow.paused:
+        return f"stranded: its version cannot be loaded on {trouble.host}. {trouble.error['message']}"
     if flow.paused:
         if flow.epoch is not None:
             return "to be paused once its running steps have ended"
@@ -65,10 +81,16 @@ def who_may(approvers: Sequence[str]) -> str:
     return ", ".join(approvers) or "anybody"
 
 
-def unserved(workflow_type: str) -> Text:
+def unserved(workflow_type: str, package_hash: str | None = None) -> Text:
     """That nobody will do it."""
-    told = f"No living worker serves {clean(workflow_type)}: start one with `holdfast worker module:hf`."
-    return Text(told, style="yellow")
+    remedy = "holdfast worker" if package_hash else "holdfast worker module:hf"
+    what = clean(told_served(served_by(workflow_type, package_hash)))
+    return Text(f"No living worker serves {what}: start one with `{remedy}`.", style="yellow")
+
+
+def known_troubles(tx: Transaction) -> Troubles:
+    """All that are known."""
+    return {trouble.content_hash: trouble for trouble in troubles(tx)}
 
 
 def _doing(flow: Flow) -> str:

@@ -1,8 +1,9 @@
-"""``holdfast worker module:hf``: serve the workflows of a module until told to stop."""
+"""``holdfast worker``: serve the packages of a store, or the workflows of a module, until told to stop."""
 
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -15,9 +16,16 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.app import Holdfast
+from holdfast.audit.keys import environment_signer
 from holdfast.cli.output import Output
-from holdfast.cli.session import JsonOption, StoreOption, session
+from holdfast.cli.session import JsonOption, Session, StoreOption, session
 from holdfast.errors import HoldfastError, InvalidInput
+from holdfast.flows.engine.options import WorkerOptions
+from holdfast.hosting.serving import Hosting
+from holdfast.hosting.supervisor import HostingOptions
+from holdfast.packages.files import supplied_archives
+from holdfast.packages.reloading import reload
+from holdfast.store import open_store
 
 ALIVE_SECONDS = 0.5
 
@@ -38,12 +46,33 @@ class WorkerDied(HoldfastError):
 
 def serve(
     context: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="MODULE:HF", help="A module of yours and its Holdfast object.")],
+    target: Annotated[
+        str | None, typer.Argument(metavar="[MODULE:HF]", help="A module of yours and its Holdfast object.")
+    ] = None,
+    packages: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Archives that you supply as files, besides those deployed.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Flows in memory at once, of each version.")] = 1000,
+    idle: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Stop a version's idle process after so long.")
+    ] = 60,
+    lease: Annotated[
+        float, typer.Option(min=0.2, metavar="SECONDS", help="A process that is silent for so long loses its flows.")
+    ] = 10,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Serve the workflows of a module; SIGTERM or Ctrl-C drains and ends it."""
+    """Serve the packages that are deployed, each version in a process of its own; or, if one is named, the workflows of
+    a module. SIGTERM or Ctrl-C drains and ends it."""
     asked = session(context, store, json)
+    if target is not None:
+        _serve_module(asked, target)
+    else:
+        supplied = supplied_archives(packages) if packages is not None else {}
+        _host(asked, HostingOptions(WorkerOptions(concurrency=concurrency), lease, idle, supplied=supplied))
+
+
+def _serve_module(asked: Session, target: str) -> None:
     hf = load(target)
     if asked.given:
         hf.url = asked.given
@@ -55,6 +84,24 @@ def serve(
             if not hf.serving:
                 raise WorkerDied("The worker ended by itself.")
         asked.out.say("Draining: running steps end and are recorded; a second signal ends it at once.")
+    asked.out.say("Drained.")
+
+
+def _host(asked: Session, options: HostingOptions) -> None:
+    stop = threading.Event()
+    _stop_on_signals(stop)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with open_store(asked.url, signer=environment_signer()) as store:
+        reloaded = reload(store, options.supplied)
+        with Hosting(store, options) as hosting:
+            told = f"Serving packages of {store.url} (pid {os.getpid()}): {len(reloaded.ok)} versions are sound"
+            told += f", {len(reloaded.quarantined)} are quarantined." if reloaded.quarantined else "."
+            asked.out.one({"store": store.url, "pid": os.getpid(), "versions": len(reloaded.ok)}, told)
+            sys.stdout.flush()
+            while not stop.wait(ALIVE_SECONDS):
+                if not hosting.alive:
+                    raise WorkerDied("The supervisor ended by itself.")
+            asked.out.say("Draining: running steps end and are recorded; a second signal ends it at once.")
     asked.out.say("Drained.")
 
 

@@ -15,6 +15,7 @@ from holdfast import codec
 from holdfast.clock import MICROS_PER_SECOND, to_datetime
 from holdfast.flows.chores import Chore, chores
 from holdfast.flows.engine.lease import host_id, process_exists
+from holdfast.flows.model import told_served
 from holdfast.flows.retention import declared
 from holdfast.store import Row, Transaction, load_queries
 
@@ -109,7 +110,7 @@ def inspect(tx: Transaction) -> Health:
     """The state of all that runs in the store."""
     present = workers(tx)
     served = served_types(present)
-    wanted = {name: int(count) for name, count in tx.fetch(_q["health_wanted"])}
+    wanted = {told_served(name): int(count) for name, count in tx.fetch(_q["health_wanted"])}
     ((halted,),) = tx.fetch(_q["health_halted_count"])
     ((queues, schedules),) = tx.fetch(_flows["standing_orders"])
     return Health(
@@ -133,6 +134,11 @@ def workers(tx: Transaction) -> list[WorkerHealth]:
 def served_types(present: Sequence[WorkerHealth]) -> set[str]:
     """The workflow types that some living worker serves."""
     return {name for worker in present if worker.state is WorkerState.LIVING for name in worker.workflow_types}
+
+
+def serves(present: Sequence[WorkerHealth], workflow_type: str) -> bool:
+    """Whether some living worker serves a workflow type, in whatever version."""
+    return any(name == workflow_type or name.startswith(f"{workflow_type}@") for name in served_types(present))
 
 
 def step_counts(tx: Transaction, flow_id: UUID) -> dict[str, int]:
@@ -188,7 +194,7 @@ def _worker(row: Row, now: int) -> WorkerHealth:
         state=state,
         host=host.partition("/")[0],
         pid=pid,
-        workflow_types=codec.decode(types, list[str]),
+        workflow_types=[told_served(name) for name in codec.decode(types, list[str])],
         started_at=to_datetime(started_at),
         seen_at=to_datetime(seen_at),
         silent_seconds=round(silent, 3),

@@ -12,6 +12,7 @@ from uuid import UUID
 from holdfast.errors import HoldfastError, IllegalTransition
 
 _TRACE_FRAMES = 20
+_PINNED_TO = "\x1f"
 _MAX_TEXT = 20_000
 
 
@@ -168,6 +169,18 @@ class FlowEvent:
     kind: str
     payload: Any
     at: datetime
+
+
+def served_by(workflow_type: str, package_hash: str | None) -> str:
+    """What workers claim flows by: the workflow's name, and for those that are pinned the version with it (PK-8). No
+    name can contain what joins the two."""
+    return workflow_type if package_hash is None else f"{workflow_type}{_PINNED_TO}{package_hash}"
+
+
+def told_served(served: str) -> str:
+    """The same for people: ``orders.fulfil`` or ``orders.fulfil@0123456789ab``."""
+    workflow_type, _, package_hash = served.partition(_PINNED_TO)
+    return f"{workflow_type}@{package_hash[:12]}" if package_hash else workflow_type
 
 
 def describe(error: BaseException, traced: str = "") -> dict[str, Any]:

@@ -14,6 +14,7 @@ from holdfast.clock import MICROS_PER_SECOND, to_micros
 from holdfast.errors import InvalidId, InvalidInput
 from holdfast.flows.durations import seconds
 from holdfast.flows.errors import InvalidArguments
+from holdfast.flows.names import check_name
 from holdfast.flows.workflows import Workflow
 from holdfast.ids import new_id_text, parse_id
 from holdfast.text import check_text
@@ -55,7 +56,7 @@ class StartOptions:
     at: datetime | None = None
 
 
-_PLAIN = StartOptions()
+PLAIN = StartOptions()
 _OPTIONS = frozenset(option.name for option in fields(StartOptions))
 
 
@@ -126,7 +127,7 @@ def check_named(options: StartOptions, names: Sequence[str], positional: int) ->
         InvalidArguments: one could be either.
     """
     for name in names[positional:]:
-        if hasattr(_PLAIN, name) and getattr(options, name) != getattr(_PLAIN, name):
+        if hasattr(PLAIN, name) and getattr(options, name) != getattr(PLAIN, name):
             raise InvalidArguments(
                 f"{name}= is an option of the start, and a parameter of the workflow.",
                 remedy="Pass the workflow's own by position, or call the parameter otherwise.",
@@ -161,6 +162,23 @@ def make_start(workflow_type: str, args: str, digest: int, options: StartOptions
         delay=0 if options.delay is None else round(seconds(options.delay, "A delay") * MICROS_PER_SECOND),
         at=None if options.at is None else to_micros(options.at),
     )
+
+
+def make_named_start(name: str, arguments: Mapping[str, Any], options: StartOptions, max_bytes: int) -> Start:
+    """A request for a workflow that this process does not have.
+
+    Args:
+        arguments: by name, of JSON types; whether they fit is seen where the workflow is.
+
+    Raises:
+        InvalidInput, NotSerialisable, PayloadTooLarge: as :func:`make_start` and the codec.
+    """
+    check_name(name)
+    if not isinstance(arguments, Mapping):
+        raise InvalidArguments(f"{arguments!r:.80} are no arguments.", remedy="Pass a dict: names with values.")
+    what = f"An argument of {name}"
+    encoded, digest = codec.encode_canonical(dict(arguments), what=what, max_bytes=max_bytes)
+    return make_start(name, encoded, digest, options)
 
 
 def make_starts(

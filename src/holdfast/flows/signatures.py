@@ -75,6 +75,16 @@ class Signature:
         self.bind(bound.args, bound.kwargs)
         return bound.args, bound.kwargs
 
+    def schemas(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The JSON Schemas of the arguments, by name, and of the result."""
+        schema = codec.schema(self._record)
+        defined = schema.pop("$defs")
+        arguments = defined.pop(schema.pop("$ref").rpartition("/")[2])
+        optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        needed = [p.name for p in self.parameters if p.default is p.empty and p.kind not in optional]
+        arguments |= {"required": sorted(needed)} | ({"$defs": defined} if defined else {})
+        return arguments, codec.schema(self.result)
+
     def isolate(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Copies of what could be shared: a step that changed its arguments would change the workflow's own, on
         the first run and not on replay."""

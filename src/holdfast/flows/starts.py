@@ -13,6 +13,7 @@ from holdfast.flows.errors import FlowExists
 from holdfast.flows.queues.errors import QueueNotFound
 from holdfast.flows.queues.sql import SqlQueues
 from holdfast.flows.requests import Start
+from holdfast.ids import bucket
 from holdfast.store import Row, Store, Transaction, Unit, load_queries
 from holdfast.store.units import answer
 
@@ -249,9 +250,9 @@ class Found:
 
 def _row(start: Start, now: int, take: bool) -> Row:
     return (
-        start.id, start.key, start.workflow_type, start.owner, start.goal, now, start.seed, start.args, start.digest,
-        take, max(now + start.delay, start.at or 0), start.queue, start.queue_key, start.priority, start.dedupe,
-        start.tags_text, start.parent, start.parent_close, start.depth,
+        start.id, bucket(start.id), start.key, start.workflow_type, start.owner, start.goal, now, start.seed,
+        start.args, start.digest, take, max(now + start.delay, start.at or 0), start.queue, start.queue_key,
+        start.priority, start.dedupe, start.tags_text, start.parent, start.parent_close, start.depth,
     )  # fmt: skip
 
 

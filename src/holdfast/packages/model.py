@@ -6,12 +6,22 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from typing import Final
+from uuid import UUID
 
 from holdfast.clock import to_datetime, to_micros
-from holdfast.packages.errors import ContentHashMismatch, InvalidContentHash, InvalidPackage, InvalidWorkflowType
+from holdfast.packages.errors import (
+    ContentHashMismatch,
+    InvalidContentHash,
+    InvalidPackage,
+    InvalidSplit,
+    InvalidWorkflowType,
+)
 
-MAX_TYPE = 200
+MAX_TYPE: Final = 200
 """Characters of a workflow type's name."""
+WHOLE: Final = 10_000
+"""All new flows, in the hundredths of a per cent that shares are counted in."""
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -53,6 +63,63 @@ class PackageRouteRecord:
 
     workflow_type: str
     content_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageSplitRecord:
+    """Which version a share of the new flows of a workflow type is started on, instead of the route's (PK-13).
+
+    Attributes:
+        share: in hundredths of a per cent, 1 to 10,000.
+    """
+
+    workflow_type: str
+    content_hash: str
+    share: int
+
+    @property
+    def percent(self) -> float:
+        """The share in per cent."""
+        return percent_of(self.share)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A flow that is pinned to a version.
+
+    Attributes:
+        flow: its id.
+        ended: it needs the version only if it is rewound or retried.
+    """
+
+    flow: UUID
+    ended: bool
+
+
+def percent_of(share: int) -> float:
+    """Hundredths of a per cent as per cent."""
+    return share / 100
+
+
+def share_of(percent: object) -> int:
+    """Per cent as hundredths of it.
+
+    Raises:
+        InvalidSplit: it is no number from 0 to 100 with at most two decimals.
+    """
+    if isinstance(percent, int | float) and not isinstance(percent, bool) and 0 <= percent <= 100:
+        share = round(percent * 100)
+        if abs(percent * 100 - share) < 1e-6:
+            return share
+    raise InvalidSplit(f"{percent!r:.80} is not a percentage.")
+
+
+def check_share(share: object) -> None:
+    """Raises:
+    InvalidSplit: it is no number of hundredths of a per cent, or none of them.
+    """
+    if not isinstance(share, int) or isinstance(share, bool) or not 0 < share <= WHOLE:
+        raise InvalidSplit(f"{share!r:.80} is not a share of the new flows.", remedy=f"Use 1 to {WHOLE}.")
 
 
 def check_record(record: object) -> None:

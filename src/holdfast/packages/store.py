@@ -1,11 +1,10 @@
-"""The port of the packages' persistence: the clauses PK-1 to PK-6 of the contract."""
+"""The port of the packages' persistence: the clauses PK-1 to PK-6, PK-8 and PK-13 of the contract."""
 
 from __future__ import annotations
 
 from typing import Protocol
-from uuid import UUID
 
-from holdfast.packages.model import PackageRecord, PackageRouteRecord
+from holdfast.packages.model import Holder, PackageRecord, PackageRouteRecord, PackageSplitRecord
 from holdfast.pages import Page
 
 
@@ -19,7 +18,7 @@ class PackageStore(Protocol):
 
     def put_package(self, record: PackageRecord) -> None:
         """Store a version and point its type's route at it, both or neither (PK-1). A version that is there is
-        replaced (PK-2).
+        replaced (PK-2), and a split of the type ends (PK-13).
 
         Raises:
             InvalidPackage: the record cannot be stored, or its hash is not its archive's.
@@ -49,7 +48,7 @@ class PackageStore(Protocol):
         ...
 
     def put_package_route(self, workflow_type: str, content_hash: str) -> None:
-        """Point the type's route at a version, which need not be stored (PK-5).
+        """Point the type's route at a version, which need not be stored (PK-5); a split of the type ends (PK-13).
 
         Raises:
             InvalidPackage: a malformed type or hash.
@@ -70,7 +69,7 @@ class PackageStore(Protocol):
         ...
 
     def delete_package_route(self, workflow_type: str) -> None:
-        """Delete the type's route; nothing where there is none (PK-11)."""
+        """Delete the type's route, and its split with it; nothing where there is none (PK-11)."""
         ...
 
     def list_package_routes(self, *, limit: int | None = None, after: str | None = None) -> Page[PackageRouteRecord]:
@@ -81,9 +80,33 @@ class PackageStore(Protocol):
         """
         ...
 
-    def pinned_flows(self, workflow_type: str, content_hash: str, *, limit: int) -> list[UUID]:
-        """Up to ``limit`` flows that have not ended and are pinned to the version, by an index (PK-8). Whoever pins a
-        flow does so under :meth:`lock_package_route`, or an unload that is under way does not see it.
+    def put_package_split(self, workflow_type: str, content_hash: str, share: int) -> None:
+        """Start a share of the type's new flows on a version; the route stays where it points (PK-13). A type has one
+        split at most.
+
+        Args:
+            share: in hundredths of a per cent, 1 to 10,000.
+
+        Raises:
+            InvalidPackage: a malformed type, hash or share.
+        """
+        ...
+
+    def get_package_split(self, workflow_type: str) -> PackageSplitRecord | None:
+        """The type's split, or ``None``."""
+        ...
+
+    def delete_package_split(self, workflow_type: str) -> None:
+        """End the type's split; nothing where there is none."""
+        ...
+
+    def pinned_flows(self, workflow_type: str, content_hash: str, *, limit: int, ended: bool = True) -> list[Holder]:
+        """Up to ``limit`` flows that are pinned to the version, by an index; those that have not ended first (PK-8).
+        Whoever pins a flow locks the route, or the split, that names the version, or an unload that is under way does
+        not see it.
+
+        Args:
+            ended: those as well that have ended, and could be rewound.
 
         Raises:
             ValueError: a negative limit.

@@ -28,26 +28,26 @@ PAGE_BYTES = 16 * 1024 * 1024
 """Large results of a page; a single one may be larger."""
 
 
-def outlook(tx: Transaction, epoch: int, workflow_types: Sequence[str]) -> Outlook:
-    """What there is to do for a worker of these types."""
-    due = [moment for _, moment in _due_types(tx, workflow_types)] + [queues.next_due(tx, epoch, workflow_types)]
+def outlook(tx: Transaction, epoch: int, served: Sequence[str]) -> Outlook:
+    """What there is to do for a worker that claims by these (:func:`~holdfast.flows.model.served_by`)."""
+    due = [moment for _, moment in _due_types(tx, served)] + [queues.next_due(tx, epoch, served)]
     return Outlook(
         touched=tx.fetch_one(_q["is_touched"], {"epoch": epoch}) is not None,
         due=min((moment for moment in due if moment is not None), default=None),
-        schedules=next_schedule(tx, workflow_types),
+        schedules=next_schedule(tx, served),
         chores=chores.next_due(tx),
     )
 
 
-def claim(tx: Transaction, epoch: int, workflow_types: Sequence[str], limit: int, *, suspect: bool) -> list[Claimed]:
+def claim(tx: Transaction, epoch: int, served: Sequence[str], limit: int, *, suspect: bool) -> list[Claimed]:
     """Lease flows that are due, and one suspect at most.
 
     Raises:
         LeaseLost: the epoch was fenced.
     """
-    claimed = _claim(tx, epoch, workflow_types, limit, suspect=False)
+    claimed = _claim(tx, epoch, served, limit, suspect=False)
     if suspect:
-        claimed += _claim(tx, epoch, workflow_types, 1, suspect=True)
+        claimed += _claim(tx, epoch, served, 1, suspect=True)
     if not claimed:
         check_alive(tx, epoch)
     return _with_past(tx, claimed)
@@ -98,20 +98,25 @@ def _record(row: Row, bodies: dict[str, bytes]) -> Record:
     return record._replace(result=bodies[row[-1]].decode())
 
 
-def _claim(tx: Transaction, epoch: int, workflow_types: Sequence[str], limit: int, *, suspect: bool) -> list[Claimed]:
-    rows = queues.claim(tx, epoch, workflow_types, -(-limit // 2), suspect=suspect)  # neither starves the other
+def _claim(tx: Transaction, epoch: int, served: Sequence[str], limit: int, *, suspect: bool) -> list[Claimed]:
+    rows = queues.claim(tx, epoch, served, -(-limit // 2), suspect=suspect)  # neither starves the other
     least, most = (SUSPECT_CRASHES, _MANY_CRASHES) if suspect else (0, SUSPECT_CRASHES - 1)
     scalars = {"epoch": epoch, "now": tx.clock.micros(), "least": least, "most": most}
-    for name, due_at in _due_types(tx, workflow_types):  # whose oldest has waited longest comes first
+    for name, due_at in _due_types(tx, served):  # whose oldest has waited longest comes first
         if len(rows) == limit or due_at > scalars["now"]:
             break
-        rows += tx.fetch(_q["claim"], scalars | {"workflow_type": name, "limit": limit - len(rows)})
-    return [Claimed(*row) for row in rows]
+        rows += tx.fetch(_q["claim"], scalars | {"served": name, "limit": limit - len(rows)})
+    return [_claimed(row) for row in rows]
 
 
-def _due_types(tx: Transaction, workflow_types: Sequence[str]) -> list[tuple[str, int]]:
+def _claimed(row: Row) -> Claimed:
+    found = Claimed(*row)
+    return found._replace(cancel_requested=bool(found.cancel_requested), tied=bool(found.tied))
+
+
+def _due_types(tx: Transaction, served: Sequence[str]) -> list[tuple[str, int]]:
     """When the first flow of each type is due, in that order."""
-    return [(row[0], row[1]) for row in tx.fetch(_q["due_types"], rows=[(name,) for name in workflow_types])]
+    return [(row[0], row[1]) for row in tx.fetch(_q["due_types"], rows=[(name,) for name in served])]
 
 
 def _with_past(tx: Transaction, claimed: list[Claimed]) -> list[Claimed]:

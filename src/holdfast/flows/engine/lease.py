@@ -92,9 +92,14 @@ class Lease:
         self._renewed = began
         return self.epoch
 
+    @property
+    def until(self) -> float:
+        """When it stops to be held unless it is renewed, in monotonic seconds: before others may take over."""
+        return self._renewed + self._terms.seconds * OWN_SHARE
+
     def held(self) -> bool:
-        """Whether this worker may still believe in its lease; turns false before others may take over."""
-        return self._clock.monotonic() - self._renewed < self._terms.seconds * OWN_SHARE
+        """Whether this worker may still believe in its lease."""
+        return self._clock.monotonic() < self.until
 
     def stop(self) -> None:
         """Stop renewing."""
@@ -108,6 +113,12 @@ class Lease:
         while await self._store.arun(lambda tx: _let_go(tx, self.epoch), idempotent=True):
             pass
         await self._store.arun(_mark_released, idempotent=True)
+
+    async def forsake(self) -> None:
+        """Whoever worked under the epoch has died: its flows are taken over at once, and that is counted (FL-19)."""
+        await self._store.arun(lambda tx: tx.execute(_q["retire"], {"epoch": self.epoch, "now": tx.clock.micros()}))
+        while await self._store.arun(take_over, idempotent=True):
+            pass
 
     def _serve(self) -> None:
         while True:

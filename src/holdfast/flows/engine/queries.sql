@@ -16,23 +16,35 @@ created_at bigint, updated_at bigint, blob text
 flow bigint, status text, result text, error text, at bigint, tied boolean
 
 -- part: requested
-key text, workflow_type text, owner_session_key text, goal text, created_at bigint, seed bigint, args text,
+bucket int, key text, workflow_type text, owner_session_key text, goal text, created_at bigint, seed bigint, args text,
 args_digest bigint, adopted boolean, due_at bigint, queue text, queue_key text, priority int, dedupe text, tags text,
 parent bigint, parent_close text, depth int
 
+-- part: pinned
+routed AS (
+    SELECT r.*, (SELECT content_hash FROM route WHERE route.workflow_type = r.workflow_type) AS route_hash FROM r
+),
+pinned AS (
+    SELECT routed.*, fence.epoch, CASE WHEN route_hash IS NOT NULL THEN coalesce((
+        SELECT split.content_hash FROM split
+        WHERE split.workflow_type = routed.workflow_type AND routed.bucket < split.share
+    ), route_hash) END AS package_hash
+    FROM routed LEFT JOIN fence ON adopted AND route_hash IS NULL
+)
+
 -- part: born
-INSERT INTO flows (id, key, workflow_type, owner_session_key, goal, state, status, attempt, revision, created_at,
-    updated_at, seed, args, args_digest, epoch, started_at, due_at, queue, queue_key, priority, turn, dedupe, tags,
-    parent, parent_close, depth, tied)
-SELECT id, key, workflow_type, owner_session_key, goal, '{}',
-    CASE WHEN adopted AND fence.epoch IS NOT NULL THEN 'running' ELSE 'created' END, 1,
-    CASE WHEN adopted AND fence.epoch IS NOT NULL THEN 1 ELSE 0 END, created_at, created_at, seed, args, args_digest,
-    CASE WHEN adopted THEN fence.epoch END,
-    CASE WHEN adopted AND fence.epoch IS NOT NULL THEN created_at END,
-    CASE WHEN adopted AND fence.epoch IS NOT NULL THEN NULL ELSE due_at END,
+INSERT INTO flows (id, key, workflow_type, package_hash, owner_session_key, goal, state, status, attempt, revision,
+    created_at, updated_at, seed, args, args_digest, epoch, started_at, due_at, queue, queue_key, priority, turn, dedupe,
+    tags, parent, parent_close, depth, tied)
+SELECT id, key, workflow_type, package_hash, owner_session_key, goal, '{}',
+    CASE WHEN epoch IS NOT NULL THEN 'running' ELSE 'created' END, 1,
+    CASE WHEN epoch IS NOT NULL THEN 1 ELSE 0 END, created_at, created_at, seed, args, args_digest,
+    epoch,
+    CASE WHEN epoch IS NOT NULL THEN created_at END,
+    CASE WHEN epoch IS NOT NULL THEN NULL ELSE due_at END,
     queue, queue_key, priority, CASE WHEN queue IS NOT NULL AND due_at <= created_at THEN 2 END, dedupe, tags,
     parent, parent_close, depth, parent IS NOT NULL
-FROM r LEFT JOIN fence ON TRUE WHERE TRUE
+FROM pinned WHERE TRUE
 ON CONFLICT DO NOTHING
 RETURNING id, num, epoch, seed
 
@@ -157,7 +169,7 @@ UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, turn = NULL,
     started_at = coalesce(started_at, :now), updated_at = :now, revision = revision + 1
 WHERE num IN (
     SELECT num FROM flows
-    WHERE workflow_type = :workflow_type AND due_at <= :now AND queue IS NULL AND crashes BETWEEN :least AND :most
+    WHERE served = :served AND due_at <= :now AND queue IS NULL AND crashes BETWEEN :least AND :most
     ORDER BY due_at LIMIT :limit
 ) AND {alive}
 RETURNING {claimed}
@@ -168,7 +180,7 @@ UPDATE flows SET status = 'running', epoch = :epoch, due_at = NULL, turn = NULL,
     started_at = coalesce(started_at, :now), updated_at = :now, revision = revision + 1
 WHERE num IN (
     SELECT num FROM flows
-    WHERE workflow_type = :workflow_type AND due_at <= :now AND queue IS NULL AND crashes BETWEEN :least AND :most
+    WHERE served = :served AND due_at <= :now AND queue IS NULL AND crashes BETWEEN :least AND :most
     ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
 ) AND EXISTS (SELECT 1 FROM fence)
 RETURNING {claimed}
@@ -177,7 +189,7 @@ RETURNING {claimed}
 WITH r AS (@rows(name text)),
 first AS (
     SELECT r.name, (
-        SELECT min(f.due_at) FROM flows f WHERE f.workflow_type = r.name AND f.due_at IS NOT NULL AND f.queue IS NULL
+        SELECT min(f.due_at) FROM flows f WHERE f.served = r.name AND f.due_at IS NOT NULL AND f.queue IS NULL
     ) AS due_at FROM r
 )
 SELECT name, due_at FROM first WHERE due_at IS NOT NULL ORDER BY due_at, name
@@ -341,12 +353,24 @@ WHERE num = :flow AND epoch IS NULL AND status IN ('created', 'running', 'waitin
 
 -- name: insert_flows
 WITH r AS (@rows(id text, {requested})),
-fence AS (SELECT epoch FROM workers WHERE epoch = :epoch AND fenced_at IS NULL)
+fence AS (SELECT epoch FROM workers WHERE epoch = :epoch AND fenced_at IS NULL),
+route AS (SELECT workflow_type, content_hash FROM package_routes),
+split AS (SELECT workflow_type, content_hash, share FROM package_splits),
+{pinned}
 {born}
 
 -- name: insert_flows [postgres]
 WITH r AS (@rows(id uuid, {requested})),
-fence AS MATERIALIZED (SELECT epoch FROM workers WHERE epoch = :epoch AND fenced_at IS NULL FOR SHARE)
+fence AS MATERIALIZED (SELECT epoch FROM workers WHERE epoch = :epoch AND fenced_at IS NULL FOR SHARE),
+route AS MATERIALIZED (
+    SELECT workflow_type, content_hash FROM package_routes
+    WHERE workflow_type IN (SELECT workflow_type FROM r) ORDER BY workflow_type FOR SHARE
+),
+split AS MATERIALIZED ( -- by way of the routes, so that these are locked first, as by those who write both
+    SELECT workflow_type, content_hash, share FROM package_splits
+    WHERE workflow_type IN (SELECT workflow_type FROM route) ORDER BY workflow_type FOR SHARE
+),
+{pinned}
 {born}
 
 -- name: insert_tags
@@ -389,11 +413,11 @@ ORDER BY updated_at, num LIMIT :limit
 SELECT count(*) FROM flows WHERE paused AND error IS NOT NULL AND status IN ('created', 'running', 'waiting')
 
 -- name: health_wanted
-SELECT workflow_type, sum(flows) FROM (
-    SELECT workflow_type, count(*) AS flows FROM flows WHERE due_at IS NOT NULL GROUP BY workflow_type
+SELECT served, sum(flows) FROM (
+    SELECT served, count(*) AS flows FROM flows WHERE due_at IS NOT NULL GROUP BY served
     UNION ALL
-    SELECT workflow_type, count(*) AS flows FROM flows WHERE epoch IS NOT NULL GROUP BY workflow_type
-) AS wanted GROUP BY workflow_type ORDER BY workflow_type
+    SELECT served, count(*) AS flows FROM flows WHERE epoch IS NOT NULL GROUP BY served
+) AS wanted GROUP BY served ORDER BY served
 
 -- name: step_counts
 SELECT s.status, count(*) FROM steps s

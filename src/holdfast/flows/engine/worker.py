@@ -10,12 +10,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from holdfast.clock import Clock
 from holdfast.errors import StoreError, StoreUnreachable
 from holdfast.flows.engine.errands import RETRY_SECONDS, persist
 from holdfast.flows.engine.floor import Floor
-from holdfast.flows.engine.lease import Lease
 from holdfast.flows.engine.options import WorkerOptions
 from holdfast.flows.engine.port import Claimed, Ending, EnginePort, Outlook
 from holdfast.flows.engine.run import FlowRun
@@ -30,12 +30,29 @@ BEGIN_SLICE = 32
 POLL_SECONDS = 1.0
 
 
+class Hold(Protocol):
+    """What a worker holds its flows by; :class:`~holdfast.flows.engine.lease.Lease` describes each part."""
+
+    @property
+    def epoch(self) -> int: ...
+
+    async def acquire(self) -> int: ...
+
+    def start(self) -> None: ...
+
+    def held(self) -> bool: ...
+
+    def stop(self) -> None: ...
+
+    async def give_up(self) -> None: ...
+
+
 class Worker:
     """Serves workflows of a store on the running event loop.
 
     Args:
         port: the engine's way to the store.
-        lease: the worker's hold on its flows.
+        lease: its hold on its flows.
         registry: the workflows it serves.
         clock: where it reads the time.
         options: how it works.
@@ -46,7 +63,7 @@ class Worker:
     def __init__(
         self,
         port: EnginePort,
-        lease: Lease,
+        lease: Hold,
         registry: Registry,
         clock: Clock,
         options: WorkerOptions,

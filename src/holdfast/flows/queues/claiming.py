@@ -20,16 +20,14 @@ LOOK_AGAIN = 1_000_000
 """Micros after which a full queue is looked at again: another worker's flow may have left it unannounced."""
 
 
-def claim(
-    tx: Transaction, epoch: int, workflow_types: Sequence[str], limit: int, *, suspect: bool = False
-) -> list[Row]:
+def claim(tx: Transaction, epoch: int, served: Sequence[str], limit: int, *, suspect: bool = False) -> list[Row]:
     """Lease up to ``limit`` flows that wait in queues, within all limits.
 
     A queue that another claimer has at this moment is left out. An epoch that was fenced gets nothing.
 
     Args:
         epoch: the worker's.
-        workflow_types: what it serves; what waits of other types is in nobody's way.
+        served: what it claims by; what else waits is in nobody's way.
         suspect: take flows on which several workers in a row died, instead of all others (FL-19).
 
     Returns:
@@ -41,7 +39,7 @@ def claim(
         queues.promote()
     elif not ready:
         return []
-    lanes = _by_queue(lane for lane in queues.ready(workflow_types) if (lane.turn is Turn.SUSPECT) is suspect)
+    lanes = _by_queue(lane for lane in queues.ready(served) if (lane.turn is Turn.SUSPECT) is suspect)
     claimed: list[Row] = []
     rooms = _own_rooms(queues, epoch, list(lanes))
     for following, room in zip(reversed(range(len(rooms))), rooms, strict=True):
@@ -52,7 +50,7 @@ def claim(
     return claimed
 
 
-def next_due(tx: Transaction, epoch: int, workflow_types: Sequence[str]) -> int | None:
+def next_due(tx: Transaction, epoch: int, served: Sequence[str]) -> int | None:
     """When a claim of the worker could bring something, in micros: a moment, which may have passed, or never.
 
     Only reads. Where all that is ready finds its queue full, the moment is a second from now.
@@ -61,7 +59,7 @@ def next_due(tx: Transaction, epoch: int, workflow_types: Sequence[str]) -> int 
     later, ready = queues.waiting()
     moments = [] if later is None else [later]
     now = tx.clock.micros()
-    lanes = _by_queue(queues.ready(workflow_types)) if ready else {}
+    lanes = _by_queue(queues.ready(served)) if ready else {}
     for room in queues.rooms(epoch, list(lanes)):
         if _has_turn(queues, room, lanes[room.queue]):
             return now

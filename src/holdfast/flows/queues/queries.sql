@@ -51,7 +51,7 @@ DELETE FROM queue_turns WHERE queue = :name
 
 -- name: in_use
 SELECT 1
-WHERE (SELECT min(n.workflow_type) FROM flows n WHERE n.queue = :name AND {waits}) IS NOT NULL
+WHERE (SELECT min(n.served) FROM flows n WHERE n.queue = :name AND {waits}) IS NOT NULL
     OR (SELECT min(queue_key) FROM flows WHERE queue = :name AND epoch IS NOT NULL) IS NOT NULL
     OR (SELECT min(due_at) FROM flows WHERE due_at IS NOT NULL AND queue = :name AND turn IS NULL) IS NOT NULL
 
@@ -102,20 +102,20 @@ WITH RECURSIVE named (queue) AS (
     UNION ALL
     SELECT (SELECT min(n.queue) FROM flows n WHERE n.queue > d.queue AND {waits}) FROM named d WHERE d.queue IS NOT NULL
 ),
-lane (queue, workflow_type) AS (
-    SELECT d.queue, (SELECT min(n.workflow_type) FROM flows n WHERE n.queue = d.queue AND {waits})
+lane (queue, served) AS (
+    SELECT d.queue, (SELECT min(n.served) FROM flows n WHERE n.queue = d.queue AND {waits})
     FROM named d WHERE d.queue IS NOT NULL
     UNION ALL
     SELECT l.queue, (
-        SELECT min(n.workflow_type) FROM flows n
-        WHERE n.queue = l.queue AND n.workflow_type > l.workflow_type AND {waits}
-    ) FROM lane l WHERE l.workflow_type IS NOT NULL
+        SELECT min(n.served) FROM flows n
+        WHERE n.queue = l.queue AND n.served > l.served AND {waits}
+    ) FROM lane l WHERE l.served IS NOT NULL
 )
-SELECT l.queue, l.workflow_type, t.turn
+SELECT l.queue, l.served, t.turn
 FROM lane l CROSS JOIN (SELECT 0 AS turn UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3) AS t
-WHERE l.workflow_type IS NOT NULL AND (
+WHERE l.served IS NOT NULL AND (
     SELECT min(n.priority) FROM flows n
-    WHERE n.queue = l.queue AND n.workflow_type = l.workflow_type AND n.turn = t.turn AND n.due_at IS NOT NULL
+    WHERE n.queue = l.queue AND n.served = l.served AND n.turn = t.turn AND n.due_at IS NOT NULL
 ) IS NOT NULL
 
 -- name: rooms
@@ -133,49 +133,49 @@ SELECT r.queue, q.name IS NOT NULL, coalesce(q.paused, FALSE), q.concurrency, q.
 FROM r LEFT JOIN queues q ON q.name = r.queue
 
 -- name: classes
-WITH r AS (@rows(workflow_type text, turn int, after int))
-SELECT c.workflow_type, c.turn, c.priority, t.queue_key FROM (
-    SELECT r.workflow_type, r.turn, (
+WITH r AS (@rows(served text, turn int, after int))
+SELECT c.served, c.turn, c.priority, t.queue_key FROM (
+    SELECT r.served, r.turn, (
         SELECT min(n.priority) FROM flows n
-        WHERE n.queue = :queue AND n.workflow_type = r.workflow_type AND n.turn = r.turn AND n.due_at IS NOT NULL
+        WHERE n.queue = :queue AND n.served = r.served AND n.turn = r.turn AND n.due_at IS NOT NULL
             AND n.priority > r.after
     ) AS priority FROM r
 ) AS c LEFT JOIN queue_turns t ON t.queue = :queue AND t.priority = c.priority AND t.turn = c.turn
 WHERE c.priority IS NOT NULL
 
 -- name: keys
-WITH RECURSIVE r AS (@rows(workflow_type text)),
-lane (workflow_type, queue_key) AS (
-    SELECT r.workflow_type, (
+WITH RECURSIVE r AS (@rows(served text)),
+lane (served, queue_key) AS (
+    SELECT r.served, (
         SELECT min(n.queue_key) FROM flows n
-        WHERE {lane} AND n.workflow_type = r.workflow_type AND n.queue_key >= :first
+        WHERE {lane} AND n.served = r.served AND n.queue_key >= :first
     ) FROM r
     UNION ALL
-    SELECT l.workflow_type, (
+    SELECT l.served, (
         SELECT min(n.queue_key) FROM flows n
-        WHERE {lane} AND n.workflow_type = l.workflow_type AND n.queue_key > l.queue_key
+        WHERE {lane} AND n.served = l.served AND n.queue_key > l.queue_key
     ) FROM lane l WHERE l.queue_key IS NOT NULL
 )
-SELECT workflow_type, queue_key, running FROM (
-    SELECT l.workflow_type, l.queue_key, CASE WHEN :per_key < :unlimited THEN (
+SELECT served, queue_key, running FROM (
+    SELECT l.served, l.queue_key, CASE WHEN :per_key < :unlimited THEN (
         SELECT count(*) FROM flows f WHERE f.queue = :queue AND f.queue_key = l.queue_key AND f.epoch IS NOT NULL
     ) ELSE 0 END AS running
     FROM lane l WHERE l.queue_key IS NOT NULL
 ) AS keyed WHERE running < :per_key LIMIT :limit
 
 -- name: heads
-WITH r AS (@rows(workflow_type text, queue_key text, after bigint))
+WITH r AS (@rows(served text, queue_key text, after bigint))
 SELECT r.queue_key, f.num FROM r JOIN flows f ON f.num IN (
     SELECT n.num FROM flows n
-    WHERE {lane} AND n.workflow_type = r.workflow_type AND n.queue_key = r.queue_key AND n.num > r.after
+    WHERE {lane} AND n.served = r.served AND n.queue_key = r.queue_key AND n.num > r.after
     ORDER BY n.num LIMIT :limit
 )
 
 -- name: heads [postgres]
-WITH r AS (@rows(workflow_type text, queue_key text, after bigint))
+WITH r AS (@rows(served text, queue_key text, after bigint))
 SELECT r.queue_key, f.num FROM r CROSS JOIN LATERAL (
     SELECT n.num FROM flows n
-    WHERE {lane} AND n.workflow_type = r.workflow_type AND n.queue_key = r.queue_key AND n.num > r.after
+    WHERE {lane} AND n.served = r.served AND n.queue_key = r.queue_key AND n.num > r.after
     ORDER BY n.num LIMIT :limit
 ) AS f
 

@@ -62,7 +62,7 @@ class Selection:
         """Choose up to ``limit`` flows of ``lanes``, within the queue's limits."""
         limit = min(limit, self._room.free)
         admitted = self._room.admits(lane.turn for lane in lanes)
-        after = {(lane.workflow_type, lane.turn): -MAX_PRIORITY - 1 for lane in lanes if lane.turn in admitted}
+        after = {(lane.served, lane.turn): -MAX_PRIORITY - 1 for lane in lanes if lane.turn in admitted}
         classes = 0
         while after and classes < MAX_CLASSES and len(self.nums) < limit:
             found = self._queues.first_class(self._room.queue, after)
@@ -97,10 +97,10 @@ class Selection:
     def _places(self, found: Class, first: str, limit: int) -> list[Place]:
         """The same from the key ``first`` on, without beginning again."""
         places: dict[str, Place] = {}
-        for workflow_type, key, running in self._queues.keys(self._room, found, first, limit):
+        for name, key, running in self._queues.keys(self._room, found, first, limit):
             cap = self._room.each_key - running - self._by_key[key]
             if cap > 0:
-                places.setdefault(key, Place(key, [], cap)).types.append(workflow_type)
+                places.setdefault(key, Place(key, [], cap)).types.append(name)
         return [places[key] for key in sorted(places)]
 
     def _go_round(self, found: Class, ring: list[Place], limit: int) -> list[str]:

@@ -20,11 +20,12 @@ class Lane(NamedTuple):
     """Where ready flows of one kind stand.
 
     Attributes:
-        queue, workflow_type, turn: of its flows.
+        queue, turn: of its flows.
+        served: what they are claimed by (:func:`~holdfast.flows.model.served_by`).
     """
 
     queue: str
-    workflow_type: str
+    served: str
     turn: Turn
 
 
@@ -32,7 +33,7 @@ class Class(NamedTuple):
     """Flows of a queue that nothing but their keys sets apart.
 
     Attributes:
-        types: the workflow types among them.
+        types: by what those among them are claimed.
         served: the key that was served last.
     """
 
@@ -114,10 +115,10 @@ class SqlQueues:
         params = {"now": self._tx.clock.micros(), "suspect": SUSPECT_CRASHES, "limit": PROMOTED}
         self._tx.execute(_q["promote"], params)
 
-    def ready(self, workflow_types: Iterable[str]) -> list[Lane]:
-        """Where flows of these types are ready."""
-        served = set(workflow_types)
-        return [Lane(row[0], row[1], Turn(row[2])) for row in self._tx.fetch(_q["ready"]) if row[1] in served]
+    def ready(self, served: Iterable[str]) -> list[Lane]:
+        """Where flows are ready that are claimed by one of ``served``."""
+        wanted = set(served)
+        return [Lane(row[0], row[1], Turn(row[2])) for row in self._tx.fetch(_q["ready"]) if row[1] in wanted]
 
     def rooms(self, epoch: int, names: Sequence[str]) -> list[Room]:
         """What these queues have room for, on the worker of ``epoch``."""
@@ -133,7 +134,7 @@ class SqlQueues:
         """The class that is served next.
 
         Args:
-            lanes: workflow types and turns, and the priority after which to look.
+            lanes: what is served and turns, and the priority after which to look.
         """
         rows = [(name, int(turn), after) for (name, turn), after in lanes.items()]
         found = self._tx.fetch(_q["classes"], {"queue": queue}, rows=rows)
@@ -144,7 +145,7 @@ class SqlQueues:
         return Class(priority, Turn(turn), tuple(row[0] for row in members), members[0][3])
 
     def keys(self, room: Room, found: Class, first: str, limit: int) -> list[tuple[str, str, int]]:
-        """Workflow type, key and running flows of the keys from ``first`` on that may run another, at least ``limit``
+        """What is served, key and running flows of the keys from ``first`` on that may run another, at least ``limit``
         of them as far as there are."""
         params = _params(room.queue, found) | {"first": first, "limit": limit * len(found.types)}
         params |= {"per_key": room.each_key, "unlimited": UNLIMITED}
@@ -152,7 +153,7 @@ class SqlQueues:
         return [(row[0], row[1], row[2]) for row in rows]
 
     def heads(self, queue: str, found: Class, lanes: Sequence[Row], limit: int) -> list[tuple[str, int]]:
-        """Keys and numbers of the first flows, up to ``limit`` each, of workflow types and keys after a number."""
+        """Keys and numbers of the first flows, up to ``limit`` each, of what is served and keys after a number."""
         rows = self._tx.fetch(_q["heads"], _params(queue, found) | {"limit": limit}, rows=lanes)
         return [(row[0], row[1]) for row in rows]
 

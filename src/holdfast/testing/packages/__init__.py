@@ -1,5 +1,5 @@
-"""The conformance suite of the package store and its audited verbs (PK-1 … PK-6, PK-10), and a plain model to compare
-with."""
+"""The conformance suite of the package store and its audited verbs (PK-1 … PK-6, PK-8, PK-10, PK-13), and a plain model
+to compare with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from holdfast.testing.packages.model import ModelUnits, PackageModel
 from holdfast.testing.packages.samples import suite
 from holdfast.testing.units import Opener
 
-for checks in ("records", "lists", "routes", "verbs", "history"):
+for checks in ("records", "lists", "routes", "verbs", "history", "splits", "splitting"):
     import_module(f"{__name__}.{checks}")  # each adds its checks to the suite
 
 __all__ = ["ModelUnits", "PackageModel", "exercise_package_store", "suite"]

@@ -11,11 +11,10 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
-from uuid import UUID
 
 from holdfast.audit import AuditRow
-from holdfast.packages import PackagePorts, PackageRecord, PackageRouteRecord
-from holdfast.packages.model import check_package, check_type, check_version
+from holdfast.packages import Holder, PackagePorts, PackageRecord, PackageRouteRecord, PackageSplitRecord
+from holdfast.packages.model import check_package, check_share, check_type, check_version
 from holdfast.pages import InvalidCursor, Page, check_limit
 from holdfast.text import is_storable
 
@@ -30,6 +29,7 @@ class Tables:
 
     packages: dict[tuple[str, str], PackageRecord] = field(default_factory=dict)
     routes: dict[str, str] = field(default_factory=dict)
+    splits: dict[str, PackageSplitRecord] = field(default_factory=dict)
     rows: list[AuditRow] = field(default_factory=list)
 
 
@@ -43,7 +43,7 @@ class PackageModel:
         check_package(record)
         stored = replace(record, deployed_at=record.deployed_at.astimezone(UTC))
         self._tables.packages[record.workflow_type, record.content_hash] = stored
-        self._tables.routes[record.workflow_type] = record.content_hash
+        self.put_package_route(record.workflow_type, record.content_hash)
 
     def get_package(self, workflow_type: str, content_hash: str) -> PackageRecord | None:
         return self._tables.packages.get((workflow_type, content_hash))
@@ -60,6 +60,7 @@ class PackageModel:
     def put_package_route(self, workflow_type: str, content_hash: str) -> None:
         check_version(workflow_type, content_hash)
         self._tables.routes[workflow_type] = content_hash
+        self.delete_package_split(workflow_type)
 
     def get_package_route(self, workflow_type: str) -> PackageRouteRecord | None:
         return next((route for route in self._routes() if route.workflow_type == workflow_type), None)
@@ -70,11 +71,25 @@ class PackageModel:
 
     def delete_package_route(self, workflow_type: str) -> None:
         self._tables.routes.pop(workflow_type, None)
+        self.delete_package_split(workflow_type)
 
     def list_package_routes(self, *, limit: int | None = None, after: str | None = None) -> Page[PackageRouteRecord]:
         return _page(self._routes(), lambda route: [route.workflow_type], limit, after)
 
-    def pinned_flows(self, workflow_type: str, content_hash: str, *, limit: int) -> list[UUID]:
+    def put_package_split(self, workflow_type: str, content_hash: str, share: int) -> None:
+        check_version(workflow_type, content_hash)
+        check_share(share)
+        self._tables.splits[workflow_type] = PackageSplitRecord(
+            workflow_type=workflow_type, content_hash=content_hash, share=share
+        )
+
+    def get_package_split(self, workflow_type: str) -> PackageSplitRecord | None:
+        return self._tables.splits.get(workflow_type)
+
+    def delete_package_split(self, workflow_type: str) -> None:
+        self._tables.splits.pop(workflow_type, None)
+
+    def pinned_flows(self, workflow_type: str, content_hash: str, *, limit: int, ended: bool = True) -> list[Holder]:
         return []
 
     def _routes(self) -> list[PackageRouteRecord]:
@@ -85,7 +100,7 @@ class PackageModel:
 
 
 class AuditModel:
-    """:class:`~holdfast.packages.catalog.Ledger` over a list in memory, without hashes."""
+    """:class:`~holdfast.packages.ports.Ledger` over a list in memory, without hashes."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables

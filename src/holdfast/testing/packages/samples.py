@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from holdfast.packages import PackagePorts, PackageRecord, PackageStore
-from holdfast.packages.catalog import Ledger
 from holdfast.packages.model import MAX_TYPE
+from holdfast.packages.ports import Ledger
 from holdfast.testing.conformance import Suite, expect, expect_equal, expect_raises
 from holdfast.testing.flows.samples import LONG_AGO, PageOf, all_pages
 from holdfast.testing.shapes import parts_of, units_of
@@ -28,7 +28,7 @@ suite: Suite[Packages] = Suite(
         " PackagePorts(your_packages, your_audit_log), of holdfast.packages.",
         *parts_of(PackageStore, "packages"),
         *parts_of(Ledger, "audit"),
-        *("deploy", "route", "rollback", "retire", "unload"),
+        *("deploy", "route", "split", "rollback", "retire", "unload"),
     ),
 )
 HASHES = [digit * 64 for digit in "0123456789abcdef"]
@@ -80,6 +80,17 @@ def packages(units: Packages) -> list[PackageRecord]:
 def routes(units: Packages) -> list[Pair]:
     """All routes, as listed."""
     return [(route.workflow_type, route.content_hash) for route in route_pages(units)(None, None).items]
+
+
+def split_off(units: Packages, workflow_type: str, content_hash: str, share: int) -> None:
+    """Put a split in a unit of its own."""
+    units.run(lambda ports: ports.packages.put_package_split(workflow_type, content_hash, share))
+
+
+def split_of(units: Packages, workflow_type: str = "sample") -> tuple[str, int] | None:
+    """Where a type's split goes, and its share."""
+    found = units.run(lambda ports: ports.packages.get_package_split(workflow_type))
+    return (found.content_hash, found.share) if found else None
 
 
 def package_pages(units: Packages) -> PageOf[PackageRecord]:

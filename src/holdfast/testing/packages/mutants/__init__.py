@@ -6,7 +6,7 @@ from importlib import import_module
 
 from holdfast.testing.packages.mutants.base import Mutant
 
-for faults in ("stored", "listed", "routed", "done"):
+for faults in ("stored", "listed", "routed", "done", "splitting"):
     import_module(f"{__name__}.{faults}")
 
 MUTANTS = Mutant.__subclasses__()

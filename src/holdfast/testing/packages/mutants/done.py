@@ -7,8 +7,8 @@ from typing import Any
 
 from holdfast.audit import AuditRow, SqlAuditLog
 from holdfast.packages import PackageRouteRecord
-from holdfast.packages.catalog import ROLLED_BACK
 from holdfast.packages.errors import PackageNotFound
+from holdfast.packages.ports import ROLLED_BACK
 from holdfast.pages import Page
 from holdfast.testing.packages.mutants.base import Mutant
 

@@ -9,9 +9,9 @@ from unicodedata import normalize
 
 from holdfast.audit import AuditRow
 from holdfast.packages import PackageRecord, PackageRouteRecord
-from holdfast.packages.catalog import DEPLOYED
 from holdfast.packages.errors import ContentHashMismatch, PackageNotFound
 from holdfast.packages.model import check_package, check_version
+from holdfast.packages.ports import DEPLOYED
 from holdfast.testing.packages.mutants.base import Mutant, is_text
 
 
@@ -169,7 +169,8 @@ class DeploysOnce(Mutant):
         route = self.lock_package_route(workflow_type)
         if route is None or route.content_hash != content_hash or not self.has_package(workflow_type, content_hash):
             return super().deploy(record)
-        return self._append(DEPLOYED, workflow_type, content_hash, content_hash, replaced=True)
+        detail = {"from": content_hash, "to": content_hash, "replaced": True}
+        return self.audit.append(DEPLOYED, workflow_type, detail)
 
 
 class RaisesForAbsence(Mutant):

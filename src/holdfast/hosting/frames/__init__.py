@@ -1,0 +1,1 @@
+"""Frames: how a process that runs a package speaks with its supervisor."""
