@@ -29,6 +29,7 @@ bench: $(STAMP)  ## Our figures beside the bare loop's and the peers', in one ru
 	$(BIN)/python -m benchmarks.environments
 	$(BIN)/python -m benchmarks.flows --json
 	$(BIN)/python -m benchmarks.engine --json
+	$(BIN)/python -m benchmarks.packages --json
 
 clean:
 	rm -rf $(VENV) .bench

@@ -122,6 +122,7 @@ class Replay:
             peers={},
             lower_is_better=True,
             target={},
+            limit=150.0,
             durability=DURABILITY,
             notes={"bare": "all results as JSON, one kilobyte each", "ours": "SQLite's page cache of 64 MiB among it"},
             extra={

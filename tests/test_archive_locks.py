@@ -9,7 +9,7 @@ from packaging.tags import parse_tag
 
 from holdfast.packages.archive import Requirement, open_archive, parse_lock, requirements
 from holdfast.packages.archive.errors import InvalidArchive, InvalidLock, LockUnsatisfied
-from holdfast.packages.archive.locks import locked_versions
+from holdfast.packages.archive.locks import local_wheels, locked_versions
 from tests.archive_kit import FILES, archive, with_lock
 
 HEAD = 'lock-version = "1.0"\ncreated-by = "test"\n'
@@ -154,3 +154,19 @@ def test_lock_wheels_and_manifest_belong_together() -> None:
     ):
         with pytest.raises(InvalidLock):
             archive(files, lock=digest)
+
+
+def test_a_wheel_that_is_given_as_an_archive_is_the_wheel_that_it_is() -> None:
+    """As installers write those that were named by path."""
+    digest = sha256(b"wheel").hexdigest()
+    lock = f"""
+lock-version = "1.0"
+created-by = "somebody"
+[[packages]]
+name = "holdfast"
+version = "1.0"
+archive = {{ path = "dist/holdfast-1.0-py3-none-any.whl", hashes = {{ sha256 = "{digest}" }} }}
+""".encode()
+    assert list(local_wheels(parse_lock(lock))) == ["wheels/holdfast-1.0-py3-none-any.whl"]
+    (chosen,) = requirements(parse_lock(lock))
+    assert (chosen.wheel, chosen.url) == ("wheels/holdfast-1.0-py3-none-any.whl", None)

@@ -9,7 +9,10 @@ import socket
 import struct
 import types
 from collections.abc import Callable, Coroutine
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -33,6 +36,7 @@ from holdfast.flows.requests import Start
 from holdfast.hosting.errors import ChannelClosed, ProtocolError
 from holdfast.hosting.frames import channel as channels
 from holdfast.hosting.frames import framing
+from holdfast.hosting.frames.cells import packed, unpacked
 from holdfast.hosting.frames.channel import Channel
 from holdfast.hosting.frames.shapes import Shape
 from holdfast.hosting.frames.verbs import EPOCHAL, TELLS, VERBS, Hello, Opened, Statement, Verb, Welcome
@@ -155,6 +159,25 @@ def test_the_verbs_that_are_asked_under_an_epoch_take_one_first() -> None:
         if name in EPOCHAL:
             with pytest.raises(ProtocolError):
                 verb.args.read(encoded(["no epoch"]))
+
+
+CELLS = [
+    None, True, 7, 2**63 - 1, -1.5, "é", b"\0\xff", Decimal("1.50"), Decimal("NaN"), Decimal("1e400"), UUID(int=7),
+    datetime(2026, 1, 2, 3, 4, 5, 6), datetime(2026, 1, 2, tzinfo=UTC), date(2026, 1, 2), time(1, 2, 3),
+    timedelta(days=-1, microseconds=1), [Decimal(1), [None]],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=repr)
+def test_cells_keep_their_types(cell: Any) -> None:
+    found = unpacked(msgspec.msgpack.decode(msgspec.msgpack.encode(packed(cell))))
+    assert repr(found) == repr(cell)
+
+
+@given(st.integers(-128, 127), st.binary(max_size=40))
+def test_what_is_no_cell_is_a_protocol_error(code: int, data: bytes) -> None:
+    with contextlib.suppress(ProtocolError):
+        unpacked(msgspec.msgpack.Ext(code, data))
 
 
 # -- framing ----------------------------------------------------------------------------------------------------

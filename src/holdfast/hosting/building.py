@@ -41,7 +41,10 @@ def build(directory: Path, label: str | None = None) -> bytes:
         modules=project.modules,
         lock=project.lock,
     )
-    found = _contents(open_archive(pack(bare, project.files)))
+    try:
+        found = _contents(open_archive(pack(bare, project.files)))
+    except VersionNotLoadable as error:
+        raise VersionNotLoadable(error.message, remedy="Mend what the message names, and build it again.") from error
     return pack(make_manifest(_said(bare) | found), project.files)
 
 

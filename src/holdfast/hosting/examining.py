@@ -51,9 +51,7 @@ async def examine(interpreter: Path, source: Path, modules: Sequence[str]) -> di
     try:
         return contents_of(await greeted(process, side.hello))
     finally:
-        process.kill()
-        await process.ended()
-        process.channel.close()
+        await process.end()
 
 
 async def greeted(process: Process, hello: asyncio.Future[Hello]) -> Hello:

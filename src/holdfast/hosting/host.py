@@ -60,6 +60,7 @@ class House:
         options: how each process works.
         lease_seconds: how long a silent process keeps its flows.
         wake: to be called when something may be due.
+        stirred: to be called when flows of any version may have something to do; a store does not tell its own process.
         troubled: called, in a thread, with a version and what keeps it from being loaded; ``None``: nothing any more.
     """
 
@@ -70,6 +71,7 @@ class House:
     options: WorkerOptions
     lease_seconds: float
     wake: Callable[[], None]
+    stirred: Callable[[], None]
     troubled: Callable[[str, HoldfastError | None], None]
 
 
@@ -186,6 +188,7 @@ class Host:
             lease,
             lambda name: served_by(name, self.content_hash) if name in shelved.workflows else None,
             lambda error: None if lost.done() else lost.set_result(error),
+            self._house.stirred,
         )
         self._station = station
         process = await Process.spawn(shelved.interpreter, station, self._welcome(shelved), station.connect)
@@ -195,8 +198,7 @@ class Host:
             self._ready(station)
             await self._until_it_ends(process, lost)
         finally:
-            process.kill()
-            code = await process.ended()
+            code = await process.end()
             station.close()
             self._station = self._process = None
             if not station.gave_up:

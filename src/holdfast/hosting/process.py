@@ -20,7 +20,11 @@ HANG_UP_SECONDS = 2.0
 CALLS_PER_FLOW = 3
 SPARE_CALLS = 100
 """So many calls of a process may wait for their answers, beside those of its flows."""
-_WITHHELD = ("HOLDFAST_URL", "HOLDFAST_AUDIT_KEY", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+_STDERR = 2
+_WITHHELD = (
+    *("HOLDFAST_URL", "HOLDFAST_AUDIT_KEY", "PGPASSWORD", "PGPASSFILE"),
+    *("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"),
+)
 """Environment variables that would lead it to the store, sign in its name, or mix the environments."""
 
 
@@ -54,6 +58,18 @@ class Process:
         Raises:
             VersionNotLoadable: the interpreter cannot be run.
         """
+        birth = asyncio.ensure_future(cls._spawn(interpreter, side, welcome, connected))
+        try:
+            return await asyncio.shield(birth)
+        except asyncio.CancelledError:
+            with contextlib.suppress(VersionNotLoadable):  # nobody would end what is born meanwhile
+                await (await birth).end()
+            raise
+
+    @classmethod
+    async def _spawn(
+        cls, interpreter: Path, side: Side, welcome: Welcome, connected: Callable[[Channel], None]
+    ) -> Process:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -61,6 +77,7 @@ class Process:
                     str(interpreter),
                     *("-I", "-B", "-m", "holdfast.hosting.child", str(theirs.fileno())),
                     stdin=asyncio.subprocess.DEVNULL,
+                    stdout=_STDERR,  # what the supervisor says of itself stays readable by programs
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,
                     env={name: value for name, value in os.environ.items() if name not in _WITHHELD},
@@ -94,6 +111,13 @@ class Process:
             os.killpg(self._process.pid, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
+
+    async def end(self) -> int:
+        """End it at once and for good; its exit code."""
+        self.kill()
+        code = await self.ended()
+        self.channel.close()
+        return code
 
     async def drain(self, seconds: float) -> None:
         """Let it bring its steps to an end, for so long, and see to its end."""

@@ -13,6 +13,7 @@ from typing import Any
 from holdfast.errors import Conflict, HoldfastError, StoreUnreachable
 from holdfast.flows.engine.port import EnginePort, Record, Sealing
 from holdfast.hosting.errors import ProtocolError
+from holdfast.hosting.frames.cells import packed, unpacked
 from holdfast.hosting.frames.verbs import Opened, Statement
 from holdfast.store import Transaction
 
@@ -195,10 +196,11 @@ class Session:
 
 
 def _run(tx: Transaction, *, statement: Statement) -> list[list[Any]]:
-    rows = None if statement.rows is None else [tuple(row) for row in statement.rows]
+    params = {name: unpacked(cell) for name, cell in statement.params.items()}
+    rows = None if statement.rows is None else [tuple(map(unpacked, row)) for row in statement.rows]
     if statement.how == "fetch":
-        return [list(row) for row in tx.fetch(statement.text, statement.params, rows=rows)]
-    return [[tx.execute(statement.text, statement.params, rows=rows)]]
+        return [list(map(packed, row)) for row in tx.fetch(statement.text, params, rows=rows)]
+    return [[tx.execute(statement.text, params, rows=rows)]]
 
 
 def _resolve(future: asyncio.Future[Any], result: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from holdfast.errors import HoldfastError
@@ -25,6 +25,7 @@ from holdfast.flows.engine.port import (
     Record,
     Wait,
 )
+from holdfast.flows.model import FlowStatus, StepStatus
 from holdfast.hosting.errors import ProtocolError
 from holdfast.hosting.frames.channel import Channel
 from holdfast.hosting.frames.verbs import EPOCHAL, Held, Hello
@@ -32,6 +33,8 @@ from holdfast.hosting.holdings import Holdings
 from holdfast.hosting.sessions import Sessions
 
 log = logging.getLogger("holdfast.hosting")
+RECORDED = frozenset({StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.CANCELLED})
+ENDED = frozenset({FlowStatus.FINISHED, FlowStatus.FAILED, FlowStatus.CANCELLED})
 
 
 class Station:
@@ -49,6 +52,7 @@ class Station:
         lease: under which the process works.
         serves: gives what the engine claims by for a workflow's name; ``None`` for one that is not the version's.
         lost: called once when the process is gone or not to be understood, with the reason.
+        stirred: called when flows of other versions may have something to do.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Station:
         lease: Lease,
         serves: Callable[[str], str | None],
         lost: Callable[[HoldfastError], None],
+        stirred: Callable[[], None],
     ) -> None:
         self.hello: asyncio.Future[Hello] = asyncio.get_running_loop().create_future()
         self.holdings = Holdings()
@@ -67,6 +72,7 @@ class Station:
         self._lease = lease
         self._serves = serves
         self._lost = lost
+        self._stirred = stirred
         self._loop = asyncio.get_running_loop()
         self._sessions = Sessions(port, self.lost)
         self._handlers: dict[str, Callable[..., Awaitable[Any]]] = {
@@ -89,7 +95,7 @@ class Station:
             "open": self._open,
             "statement": self._sessions.statement,
             "lock": self._sessions.lock,
-            "seal": self._sessions.seal,
+            "seal": self._seal,
             "abort": self._sessions.abort,
         }
 
@@ -110,8 +116,6 @@ class Station:
     def close(self) -> None:
         """The process is gone: what it had open is rolled back."""
         self._sessions.close()
-        if self.channel is not None:
-            self.channel.close()
 
     # -- the channel's side ------------------------------------------------------------------------------------
 
@@ -179,13 +183,20 @@ class Station:
         return answers
 
     def _append(self, epoch: int, batch: Batch) -> Awaitable[Any]:
+        _check_statuses(RECORDED, (record.status for record in batch.records))
         self.holdings.check_flows(epoch, (record.flow for record in batch.records))
         self.holdings.check_flows(epoch, (flow for flow, _ in batch.reported))
         self.holdings.check_flows(epoch, (start.parent for start in batch.births.values()))
         self.holdings.check_waits(epoch, batch.answered)
         if not all(0 <= position < len(batch.records) for position in batch.births):
             raise ProtocolError("A child is born by a record of the same batch.")
-        return _then(self._port.append(epoch, batch), lambda _: self.holdings.forget(batch.answered))
+
+        def written(filled: object) -> None:
+            self.holdings.forget(batch.answered)
+            if batch.births:
+                self._stirred()
+
+        return _then(self._port.append(epoch, batch), written)
 
     def _wait(self, epoch: int, waits: Sequence[Wait]) -> Awaitable[Any]:
         self.holdings.check_flows(epoch, (wait.flow for wait in waits))
@@ -197,9 +208,16 @@ class Station:
         return _then(self._port.give_back(epoch, waits, taken), lambda _: self.holdings.forget(waits))
 
     def _finish(self, epoch: int, endings: Sequence[Ending]) -> Awaitable[Any]:
+        _check_statuses(ENDED, (ending.status for ending in endings if ending.anew is None))
         self.holdings.check_flows(epoch, (ending.flow for ending in endings))
         anew = [ending.flow for ending in endings if ending.anew is not None]
-        return _then(self._port.finish(epoch, endings), lambda ended: self.holdings.drop([*ended, *anew]))
+
+        def written(ended: dict[int, str]) -> None:
+            self.holdings.drop([*ended, *anew])
+            if any(ending.tied for ending in endings):
+                self._stirred()
+
+        return _then(self._port.finish(epoch, endings), written)
 
     def _park(self, epoch: int, due: list[tuple[int, int | None]]) -> Awaitable[Any]:
         self.holdings.check_flows(epoch, (flow for flow, _ in due))
@@ -224,9 +242,19 @@ class Station:
         self.holdings.check_flows(epoch, [flow])
         return self._sessions.open(epoch, flow, run_id)
 
+    def _seal(self, session: int, record: Record) -> Awaitable[Record]:
+        _check_statuses(RECORDED, [record.status])
+        return self._sessions.seal(session, record)
+
     def _types(self, names: Sequence[str]) -> list[str]:
         found = [self._serves(name) for name in names]
         return [served for served in found if served is not None]
+
+
+def _check_statuses(known: frozenset[str], statuses: Iterable[str]) -> None:
+    for status in statuses:
+        if status not in known:
+            raise ProtocolError(f"{status!r:.80} is no status of what has ended.")
 
 
 def _then(answer: asyncio.Future[Any], done: Callable[[Any], None]) -> asyncio.Future[Any]:

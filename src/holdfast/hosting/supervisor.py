@@ -46,7 +46,7 @@ class HostingOptions:
     worker: WorkerOptions = field(default_factory=WorkerOptions)
     lease: float = 10.0
     idle: float = 60.0
-    retention: float | None = None
+    retention: float | None = 30 * 86_400.0
     cache: Path = field(default_factory=cache_root)
     supplied: Mapping[str, Path] = field(default_factory=dict)
 
@@ -86,6 +86,7 @@ class Supervisor:
             options=options.worker,
             lease_seconds=options.lease,
             wake=self._wake_threadsafe,
+            stirred=self._wake_all,
             troubled=self._troubled,
         )
 
@@ -179,7 +180,7 @@ class Supervisor:
         outlook = await self._port.outlook(self._lease.epoch, types)
         if outlook.schedules is not None and outlook.schedules <= now:
             await self._port.tick(self._lease.epoch, types)
-            self._wake.set()
+            self._wake_all()
         if outlook.chores is not None and outlook.chores <= now and (self._chores is None or self._chores.done()):
             self._chores = self._loop.create_task(self._do_chores())
 

@@ -11,20 +11,23 @@ import socket
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from holdfast import codec
 from holdfast.clock import SystemClock
 from holdfast.errors import HoldfastError
+from holdfast.flows.ambient import current_store_var
 from holdfast.flows.engine.options import WorkerOptions
 from holdfast.flows.engine.worker import Worker
 from holdfast.flows.workflows import module_workflows
 from holdfast.hosting.child import contents
 from holdfast.hosting.child.lease import ToldLease
 from holdfast.hosting.child.port import FramePort
+from holdfast.hosting.child.transaction import NoStore
 from holdfast.hosting.errors import ProtocolError
 from holdfast.hosting.frames.channel import Channel
 from holdfast.hosting.frames.verbs import PROTOCOL, Hello, Welcome
+from holdfast.store import Store
 
 log = logging.getLogger("holdfast.hosting")
 ORPHANED = 70
@@ -64,6 +67,7 @@ class Child:
             park_after=welcome.park_after,
             drain=welcome.drain,
         )
+        current_store_var.set(cast(Store, NoStore()))
         self._lease = ToldLease(channel, self._clock)
         port = FramePort(channel, self._clock)
         self._worker = Worker(
@@ -106,7 +110,7 @@ def _loaded(welcome: Welcome) -> tuple[Hello, bool]:
     try:
         found = codec.encode(contents.load(Path(welcome.source), welcome.modules))
     except Exception as error:  # whatever a package's modules raise
-        problem = contents.told(error)
+        problem = contents.told(error, Path(welcome.source))
     version = ".".join(map(str, sys.version_info[:3]))
     hello = Hello(min(PROTOCOL, welcome.protocol), metadata.version("holdfast"), version, found, problem)
     return hello, welcome.serve and problem is None

@@ -44,13 +44,19 @@ def load(source: Path, modules: Sequence[str]) -> dict[str, list[Item]]:
     }
 
 
-def told(problem: BaseException) -> str:
-    """Why the modules cannot be used, with the line of theirs."""
+def told(problem: BaseException, source: Path) -> str:
+    """Why the modules below ``source`` cannot be used, with the line of theirs."""
     if isinstance(problem, HoldfastError):
         return str(problem)
     frames = [frame for frame in traceback.extract_tb(problem.__traceback__) if "importlib" not in frame.filename]
-    where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames and frames[-1].filename != __file__ else ""
+    last = frames[-1] if frames and frames[-1].filename != __file__ else None
+    where = f" ({_shown(last.filename, source)}, line {last.lineno})" if last is not None else ""
     return f"{type(problem).__name__}: {problem}{where}"
+
+
+def _shown(file: str, source: Path) -> str:
+    path = Path(file)
+    return str(path.relative_to(source)) if path.is_relative_to(source) else file
 
 
 def _is_below(module: ModuleType, source: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from holdfast.clock import Clock
 from holdfast.errors import InvalidInput
 from holdfast.flows.engine.port import Record, Sealing
+from holdfast.hosting.frames.cells import packed, unpacked
 from holdfast.hosting.frames.channel import Channel
 from holdfast.hosting.frames.verbs import Statement
 from holdfast.store import Query, Row, Signer, Transaction
@@ -20,6 +21,13 @@ class NotInPackages(InvalidInput):
 
     code = "not_in_packages"
     remedy = "Do it in a workflow that an ordinary worker serves: `holdfast worker module:hf`."
+
+
+class NoStore:
+    """Stands where a step looks for its worker's store."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotInPackages("A package's process has no store; worlds cannot be opened in it.")
 
 
 class FrameTransaction:
@@ -55,7 +63,7 @@ class FrameTransaction:
         return record
 
     def fetch(self, query: Query | str, params: Params = NONE, *, rows: Sequence[Row] | None = None) -> list[Row]:
-        return [tuple(row) for row in self._ask("fetch", query, params, rows)]
+        return [tuple(map(unpacked, row)) for row in self._ask("fetch", query, params, rows)]
 
     def fetch_one(self, query: Query | str, params: Params = NONE) -> Row | None:
         found = self.fetch(query, params)
@@ -74,9 +82,10 @@ class FrameTransaction:
     def _ask(self, how: str, query: Query | str, params: Params, rows: Sequence[Row] | None) -> list[list[Any]]:
         if not isinstance(query, str):
             raise NotInPackages("A package's steps run statements of their own, as texts.")
-        given = None if rows is None else [list(row) for row in rows]
+        named = {name: packed(cell) for name, cell in params.items()}
+        given = None if rows is None else [list(map(packed, row)) for row in rows]
         answer: list[list[Any]] = self._wait_for(
-            self._channel.call, "statement", Statement(self._session, how, query, dict(params), given)
+            self._channel.call, "statement", Statement(self._session, how, query, named, given)
         )
         return answer
 

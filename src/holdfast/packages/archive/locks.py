@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from packaging.markers import Environment
 from packaging.pylock import Package, PackageSdist, PackageWheel, Pylock, PylockSelectError, PylockValidationError
@@ -61,7 +61,7 @@ def parse_lock(text: bytes) -> Pylock:
     if _ENDLESS_KEY.search(text):
         raise InvalidLock(f"{LOCK} has a key of more than 32 parts.")
     try:
-        lock = Pylock.from_dict(tomllib.loads(text.decode()))
+        lock = Pylock.from_dict(_with_wheels(tomllib.loads(text.decode())))
     except (PylockValidationError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         raise InvalidLock(f"{LOCK} is no lock: {str(error)[:300] or type(error).__name__}.") from error
     if not any(package.name == OWN for package in lock.packages):
@@ -70,6 +70,15 @@ def parse_lock(text: bytes) -> Pylock:
         _check_installable(package)
     _wheel_names(lock)
     return lock
+
+
+def _with_wheels(found: dict[str, Any]) -> dict[str, Any]:
+    """Wheels that are given as archives, as installers write those that were named by path, as the wheels they are."""
+    for package in found.get("packages", ()):
+        archive = package.get("archive")
+        if "wheels" not in package and archive is not None and str(archive.get("path")).endswith(".whl"):
+            package["wheels"] = [package.pop("archive")]
+    return found
 
 
 def local_wheels(lock: Pylock) -> dict[str, PackageWheel]:
