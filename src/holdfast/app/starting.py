@@ -7,15 +7,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 from uuid import UUID
 
 from holdfast.app.controls import Controls
 from holdfast.app.handle import Handle, no_work
 from holdfast.app.verbs import arguments_of
 from holdfast.flows.requests import (
-    PLAIN,
     Start,
+    StartKeywords,
     StartOptions,
     check_named,
     make_named_start,
@@ -26,6 +26,7 @@ from holdfast.flows.requests import (
 from holdfast.flows.starts import insert_all
 from holdfast.flows.workflows import Workflow
 from holdfast.ids import parse_id
+from holdfast.packages.arguments import check_arguments
 from holdfast.store import Transaction, Unit
 from holdfast.store.units import await_for, wait_for
 
@@ -84,20 +85,23 @@ class Starting(Controls):
         return Handle(self, UUID(flow_id), workflow.signature.result)
 
     def start_named(
-        self, name: str, arguments: Mapping[str, Any] | None = None, options: StartOptions = PLAIN
+        self, name: str, arguments: Mapping[str, Any] | None = None, **options: Unpack[StartKeywords]
     ) -> Handle[Any]:
         """Start a flow of a workflow that this process does not have: one of a package, by its name.
 
         Args:
             name: the workflow type.
-            arguments: by name, of JSON types; whether they fit is seen where the workflow is.
+            arguments: by name, of JSON types; what they hold is checked where the workflow is.
             options: see :class:`~holdfast.flows.requests.StartOptions`.
 
         Raises:
+            ArgumentsUnfit: the version that the type is routed to has not these parameters.
             InvalidInput, FlowExists, QueueNotFound, NestedUnit, StoreError: as :meth:`start`.
         """
         self.store.refuse_nested()
-        start = make_named_start(name, arguments or {}, options, self._options.max_payload_bytes)
+        given = arguments or {}
+        start = make_named_start(name, given, StartOptions(**options), self._options.max_payload_bytes)
+        self.store.read(lambda tx: check_arguments(tx, name, given))
         flow_id = wait_for(
             lambda answer: self._starts.submit(start, Unit(no_work, answer)), lambda: "a start is being written"
         )

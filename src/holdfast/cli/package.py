@@ -30,6 +30,7 @@ app.add_typer(files)
 app.add_typer(trust, name="trust")
 WorkflowType = Annotated[str, typer.Argument(metavar="TYPE", help="The workflow's name.")]
 Hash = Annotated[str, typer.Argument(metavar="HASH", help="The version's hash, or its first 8 hex digits or more.")]
+_DECLARED = ("queue", "schedule")
 Percent = Annotated[
     float | None,
     typer.Option("--percent", metavar="N", help="Only this share of the new flows, beside the version that has them."),
@@ -60,7 +61,9 @@ def deploy(
     rows = asked.act(lambda tx: deploying.deploy(tx, archive, signatures=signatures, percent=percent))
     told = {"package": archive.manifest.name, "content_hash": archive.content_hash, "label": archive.manifest.label}
     head = f"Deployed {archive.manifest.name} {shown(archive.content_hash)}"  # no markup can be in it
-    asked.out.one({**told, "routed": rows}, head, *map(told_act, rows))
+    declared = {f"{kind}s": [item.name for item in getattr(archive.manifest, f"{kind}s")] for kind in _DECLARED}
+    named = [f"{kind} {clean(name)} is as it declares." for kind in _DECLARED for name in declared[f"{kind}s"]]
+    asked.out.one({**told, "routed": rows, **declared}, head, *map(told_act, rows), *named)
 
 
 def _signatures(file: Path, given: Path | None, content_hash: str) -> Sequence[Signature]:

@@ -63,6 +63,9 @@ def told_diff(found: PackageDiff, *, text: bool) -> Iterator[RenderableType]:
     if dependencies:
         yield table("dependency", "old", "new", rows=dependencies)
     yield from _workflows(found)
+    for each in found.declarations:
+        mark, style = _MARKS[each.change]
+        yield Text(f"{mark} {each.kind} {clean(each.name)}", style=style)
     verdict = ("compatible", "green") if found.compatible else ("not compatible", "bold red")
     yield Text.assemble("The new one is ", verdict, " with those who start its workflows and read their results.")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import fields as parts_of
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -14,8 +13,8 @@ from rich.text import Text
 
 from holdfast import codec
 from holdfast.cli.listing import listed
-from holdfast.cli.output import clean, fields, human_console, table
-from holdfast.cli.session import AfterOption, JsonOption, LimitOption, Session, StoreOption, session
+from holdfast.cli.output import clean, fields, table
+from holdfast.cli.session import AfterOption, JsonOption, LimitOption, Session, StoreOption, hint_unknown, session
 from holdfast.cli.views import unserved
 from holdfast.flows import health
 from holdfast.flows.schedules import CatchUp, Definition, Overlap, Schedule, manager
@@ -61,10 +60,8 @@ def add(
     asked = session(context, store, json)
     made, near = asked.act(lambda tx: (manager.create(tx, definition), near_names(tx, workflow)))
     _tell(asked, made, known=near is None)
-    if near is not None and not asked.out.json:
-        meant = f" Did you mean {' or '.join(map(clean, near))}?" if near else ""
-        hint = f"hint: no worker has served {clean(workflow)} yet.{meant}"
-        human_console(sys.stderr).print(Text(hint, style="yellow"), soft_wrap=True)
+    if near is not None:
+        hint_unknown(asked, workflow, near)
 
 
 @app.command("ls")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, NamedTuple, TypeVar
 from uuid import UUID
 
 import typer
+from rich.text import Text
 
 from holdfast.app import DEFAULT_URL
 from holdfast.audit.keys import environment_signer
-from holdfast.cli.output import Output
+from holdfast.cli.output import Output, clean, human_console
 from holdfast.flows.prefixes import find_id
 from holdfast.store import Store, Transaction, check_store, open_store
 
@@ -78,6 +80,14 @@ class Session(NamedTuple):
                 return verb(tx)
 
             return opened.run(work, actor=actor())
+
+
+def hint_unknown(asked: Session, workflow: str, near: Sequence[str]) -> None:
+    """Tell people that nobody has served that workflow yet, and which ones are near."""
+    if not asked.out.json:
+        meant = f" Did you mean {' or '.join(map(clean, near))}?" if near else ""
+        hint = f"hint: no worker has served {clean(workflow)} yet.{meant}"
+        human_console(sys.stderr).print(Text(hint, style="yellow"), soft_wrap=True)
 
 
 def session(context: typer.Context, store: str | None, json: bool) -> Session:

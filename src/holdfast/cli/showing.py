@@ -51,7 +51,8 @@ class Look:
         progress: what the running ones reported.
         waits: what it waits for besides time, the first of it.
         timer: when it goes on by itself, where it has left memory until then.
-        served: whether a living worker serves its workflow.
+        served: whether a living worker serves its workflow, in the version that the flow is pinned to.
+        elsewhere: whether one serves it in any version.
         troubles: what keeps versions of packages from being loaded.
     """
 
@@ -62,6 +63,7 @@ class Look:
     waits: Page[OpenWait]
     timer: datetime | None
     served: bool
+    elsewhere: bool
     troubles: Troubles
 
     def object(self) -> dict[str, Any]:
@@ -83,6 +85,7 @@ def look(tx: Transaction, flow_id: UUID) -> Look:
         FlowNotFound: unknown id.
     """
     flow = manager.present(tx, flow_id)
+    workers = health.workers(tx)
     return Look(
         flow,
         health.step_counts(tx, flow_id),
@@ -90,7 +93,8 @@ def look(tx: Transaction, flow_id: UUID) -> Look:
         progress(tx, flow_id),
         open_waits(tx, flow_id, limit=WAITS_SHOWN),
         _timer(flow, to_datetime(tx.clock.micros())),
-        told_served(served_by(flow.workflow_type, flow.package_hash)) in health.served_types(health.workers(tx)),
+        told_served(served_by(flow.workflow_type, flow.package_hash)) in health.served_types(workers),
+        health.serves(workers, flow.workflow_type),
         known_troubles(tx),
     )
 
@@ -116,7 +120,7 @@ def show(seen: Look) -> Iterator[RenderableType]:
         yield from _error(seen.flow.error)
     if not seen.flow.status.terminal and not seen.served and stranding(seen.flow, seen.troubles) is None:
         yield ""
-        yield unserved(seen.flow.workflow_type, seen.flow.package_hash)
+        yield unserved(seen.flow.workflow_type, seen.flow.package_hash, elsewhere=seen.elsewhere)
 
 
 def wait_row(wait: OpenWait) -> tuple[Any, ...]:

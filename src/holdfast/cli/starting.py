@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -9,15 +10,17 @@ import typer
 from holdfast import codec
 from holdfast.cli.flow import app, parse_tags
 from holdfast.cli.moments import parse_moment
-from holdfast.cli.session import JsonOption, StoreOption, session
+from holdfast.cli.session import JsonOption, StoreOption, hint_unknown, session
 from holdfast.cli.views import flow_object, situation
 from holdfast.clock import to_datetime
 from holdfast.errors import NotSerialisable
 from holdfast.flows import Flow, manager
 from holdfast.flows.errors import InvalidArguments
 from holdfast.flows.requests import StartOptions, make_named_start
+from holdfast.flows.schedules.known import near_names
 from holdfast.flows.starts import insert_all
 from holdfast.ids import parse_id
+from holdfast.packages.arguments import check_arguments
 from holdfast.store import Transaction
 
 
@@ -41,7 +44,9 @@ def start(
     """Start a flow, on the version that the workflow is routed to; a worker takes it up."""
     asked = session(context, store, json)
 
-    def work(tx: Transaction) -> Flow:
+    given = _arguments(args)
+
+    def work(tx: Transaction) -> tuple[Flow, Sequence[str] | None]:
         options = StartOptions(
             id=id,
             key=key,
@@ -53,12 +58,15 @@ def start(
             priority=priority,
             at=parse_moment(at, to_datetime(tx.clock.micros())) if at else None,
         )
-        request = make_named_start(workflow, _arguments(args), options, codec.DEFAULT_MAX_BYTES)
-        (started,) = insert_all(tx, [request])
-        return manager.present(tx, parse_id(started))
+        near = near_names(tx, workflow)
+        check_arguments(tx, workflow, given)
+        (started,) = insert_all(tx, [make_named_start(workflow, given, options, codec.DEFAULT_MAX_BYTES)])
+        return manager.present(tx, parse_id(started)), near
 
-    flow = asked.act(work)
+    flow, near = asked.act(work)
     asked.out.one(flow_object(flow), f"Started {flow.id}, {situation(flow)}.")
+    if near is not None and flow.package_hash is None:
+        hint_unknown(asked, workflow, near)
 
 
 def _arguments(text: str) -> dict[str, object]:

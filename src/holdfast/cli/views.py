@@ -81,8 +81,16 @@ def who_may(approvers: Sequence[str]) -> str:
     return ", ".join(approvers) or "anybody"
 
 
-def unserved(workflow_type: str, package_hash: str | None = None) -> Text:
-    """That nobody will do it."""
+def unserved(workflow_type: str, package_hash: str | None = None, *, elsewhere: bool = False) -> Text:
+    """That nobody will do it.
+
+    Args:
+        elsewhere: somebody serves the workflow in a version that the flow is not pinned to.
+    """
+    if elsewhere and package_hash is None:
+        told = "It was started while its workflow was routed to no package, so that no package serves it."
+        remedy = "Cancel it and start it again, or serve it by `holdfast worker module:hf`."
+        return Text(f"{told} {remedy}", style="yellow")
     remedy = "holdfast worker" if package_hash else "holdfast worker module:hf"
     what = clean(told_served(served_by(workflow_type, package_hash)))
     return Text(f"No living worker serves {what}: start one with `{remedy}`.", style="yellow")

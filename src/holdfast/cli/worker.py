@@ -17,7 +17,7 @@ import typer
 
 from holdfast.app import Holdfast
 from holdfast.audit.keys import environment_signer
-from holdfast.cli.output import Output
+from holdfast.cli.output import Output, counted
 from holdfast.cli.session import JsonOption, Session, StoreOption, session
 from holdfast.errors import HoldfastError, InvalidInput
 from holdfast.flows.engine.options import WorkerOptions
@@ -93,10 +93,11 @@ def _host(asked: Session, options: HostingOptions) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with open_store(asked.url, signer=environment_signer()) as store:
         reloaded = reload(store, options.supplied)
+        sound = len({content_hash for _, content_hash in reloaded.ok})
         with Hosting(store, options) as hosting:
-            told = f"Serving packages of {store.url} (pid {os.getpid()}): {len(reloaded.ok)} versions are sound"
-            told += f", {len(reloaded.quarantined)} are quarantined." if reloaded.quarantined else "."
-            asked.out.one({"store": store.url, "pid": os.getpid(), "versions": len(reloaded.ok)}, told)
+            told = f"Serving packages of {store.url} (pid {os.getpid()}): {counted(sound, 'version')} sound"
+            told += f", {len(reloaded.quarantined):,} quarantined." if reloaded.quarantined else "."
+            asked.out.one({"store": store.url, "pid": os.getpid(), "versions": sound}, told)
             sys.stdout.flush()
             while not stop.wait(ALIVE_SECONDS):
                 if not hosting.alive:

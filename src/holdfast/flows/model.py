@@ -177,6 +177,11 @@ def served_by(workflow_type: str, package_hash: str | None) -> str:
     return workflow_type if package_hash is None else f"{workflow_type}{_PINNED_TO}{package_hash}"
 
 
+def type_served(served: str) -> str:
+    """The workflow type of what workers claim flows by."""
+    return served.partition(_PINNED_TO)[0]
+
+
 def told_served(served: str) -> str:
     """The same for people: ``orders.fulfil`` or ``orders.fulfil@0123456789ab``."""
     workflow_type, _, package_hash = served.partition(_PINNED_TO)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 from uuid import UUID
 
 from holdfast import codec
@@ -57,6 +57,24 @@ class StartOptions:
 
 
 PLAIN = StartOptions()
+
+
+class StartKeywords(TypedDict, total=False):
+    """:class:`StartOptions` given by name."""
+
+    id: UUID | str | None
+    key: str | None
+    owner: str
+    goal: str
+    tags: Mapping[str, str]
+    queue: str | None
+    queue_key: str
+    priority: int
+    dedupe: str | None
+    delay: float | timedelta | None
+    at: datetime | None
+
+
 _OPTIONS = frozenset(option.name for option in fields(StartOptions))
 
 

@@ -14,8 +14,10 @@ from holdfast.hosting.shelf import Shelved, cache_root, shelve
 from holdfast.packages.archive.manifest import Manifest, make_manifest, this_python
 from holdfast.packages.archive.reading import Archive, open_archive
 from holdfast.packages.archive.writing import pack
+from holdfast.packages.errors import NothingToDeploy
 from holdfast.packages.project import collect
 
+_MEND = "Mend what the message names, and build it again."
 _PARTS = ("workflows", "steps", "queues", "schedules")
 
 
@@ -32,6 +34,7 @@ def build(directory: Path, label: str | None = None) -> bytes:
         ProjectNotFound, InvalidProject: there is no such project, or something is wrong with it.
         InvalidArchive: it is too large, or has files that no archive can have.
         VersionNotLoadable: its lock cannot be installed, or its modules cannot be imported.
+        NothingToDeploy: they define no workflow.
     """
     project = collect(directory)
     bare = Manifest(
@@ -44,7 +47,9 @@ def build(directory: Path, label: str | None = None) -> bytes:
     try:
         found = _contents(open_archive(pack(bare, project.files)))
     except VersionNotLoadable as error:
-        raise VersionNotLoadable(error.message, remedy="Mend what the message names, and build it again.") from error
+        raise VersionNotLoadable(error.message, remedy=_MEND) from error
+    if not found["workflows"]:
+        raise NothingToDeploy(f"The package {project.name!r} has no workflow.")
     return pack(make_manifest(_said(bare) | found), project.files)
 
 
@@ -54,7 +59,10 @@ def validate(archive: Archive) -> None:
     Raises:
         VersionNotLoadable: it cannot, or does not.
     """
-    found = make_manifest(_said(archive.manifest) | _contents(archive))
+    try:
+        found = make_manifest(_said(archive.manifest) | _contents(archive))
+    except VersionNotLoadable as error:
+        raise VersionNotLoadable(error.message, remedy=_MEND) from error
     for part in _PARTS:
         said = {item.name: item for item in getattr(archive.manifest, part)}
         defined = {item.name: item for item in getattr(found, part)}

@@ -75,7 +75,7 @@ class Process:
             try:
                 process = await asyncio.create_subprocess_exec(
                     str(interpreter),
-                    *("-I", "-B", "-m", "holdfast.hosting.child", str(theirs.fileno())),
+                    *("-I", "-B", "-u", "-m", "holdfast.hosting.child", str(theirs.fileno())),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=_STDERR,  # what the supervisor says of itself stays readable by programs
                     pass_fds=[theirs.fileno()],

@@ -180,3 +180,8 @@ WHERE p.place > :keep
     AND NOT EXISTS (
         SELECT 1 FROM flows f WHERE f.workflow_type = p.workflow_type AND f.package_hash = p.content_hash)
 ORDER BY p.workflow_type, p.content_hash
+
+-- name: routed_manifest
+SELECT a.manifest FROM package_routes r JOIN package_archives a ON a.content_hash = r.content_hash
+WHERE r.workflow_type = :workflow_type
+    AND NOT EXISTS (SELECT 1 FROM package_splits s WHERE s.workflow_type = r.workflow_type)

@@ -49,7 +49,8 @@ def told(problem: BaseException, source: Path) -> str:
     if isinstance(problem, HoldfastError):
         return str(problem)
     frames = [frame for frame in traceback.extract_tb(problem.__traceback__) if "importlib" not in frame.filename]
-    last = frames[-1] if frames and frames[-1].filename != __file__ else None
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(source)]
+    last = own[-1] if own else None
     where = f" ({_shown(last.filename, source)}, line {last.lineno})" if last is not None else ""
     return f"{type(problem).__name__}: {problem}{where}"
 

@@ -63,6 +63,19 @@ class WorkflowChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Declaration:
+    """A step, queue or schedule that is not the same in both.
+
+    Attributes:
+        kind: ``step``, ``queue`` or ``schedule``.
+    """
+
+    kind: str
+    name: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
 class VersionChange:
     """A dependency that is locked otherwise; empty: it is not in that lock."""
 
@@ -86,6 +99,7 @@ class PackageDiff:
     workflows_added: tuple[str, ...]
     workflows_removed: tuple[str, ...]
     workflows: tuple[WorkflowChange, ...]
+    declarations: tuple[Declaration, ...]
     dependencies: tuple[VersionChange, ...]
 
     @property
@@ -113,8 +127,24 @@ def diff(old: Archive, new: Archive) -> PackageDiff:
         workflows_added=tuple(sorted(after.keys() - before.keys())),
         workflows_removed=tuple(sorted(before.keys() - after.keys())),
         workflows=tuple(_workflow(before[name], after[name]) for name in sorted(before.keys() & after.keys())),
+        declarations=tuple(_declarations(old.manifest, new.manifest)),
         dependencies=tuple(_dependencies(old.lock, new.lock)),
     )
+
+
+def _declarations(old: Manifest, new: Manifest) -> Iterator[Declaration]:
+    for kind in ("step", "queue", "schedule"):
+        before = {item.name: item for item in getattr(old, f"{kind}s")}
+        after = {item.name: item for item in getattr(new, f"{kind}s")}
+        for name in sorted(before.keys() | after.keys()):
+            if before.get(name) != after.get(name):
+                yield Declaration(kind, name, _change(before.get(name), after.get(name)))
+
+
+def _change(before: object | None, after: object | None) -> Change:
+    if before is None:
+        return Change.ADDED
+    return Change.REMOVED if after is None else Change.CHANGED
 
 
 def _workflows(manifest: Manifest) -> dict[str, WorkflowItem]:

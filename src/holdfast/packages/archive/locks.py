@@ -73,11 +73,14 @@ def parse_lock(text: bytes) -> Pylock:
 
 
 def _with_wheels(found: dict[str, Any]) -> dict[str, Any]:
-    """Wheels that are given as archives, as installers write those that were named by path, as the wheels they are."""
+    """Wheels that are given as archives, as installers write those that were named by path or address, as the wheels
+    that they are."""
     for package in found.get("packages", ()):
         archive = package.get("archive")
-        if "wheels" not in package and archive is not None and str(archive.get("path")).endswith(".whl"):
-            package["wheels"] = [package.pop("archive")]
+        if "wheels" not in package and archive is not None:
+            file = str(archive.get("path") or archive.get("url")).partition("#")[0]
+            if file.endswith(".whl"):
+                package["wheels"] = [package.pop("archive")]
     return found
 
 
