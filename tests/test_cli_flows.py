@@ -182,7 +182,12 @@ def reported(url: str, flow_id: str) -> Any:
 
 def follow(url: str, flow_id: str, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "holdfast", "flow", "show", flow_id, "--follow", "--store", url, *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_heed_sigint)
+
+
+def _heed_sigint() -> None:
+    """Whoever runs this suite in the background may ignore it, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_follow_tells_every_change_up_to_the_end(url: str, samples: Samples) -> None:

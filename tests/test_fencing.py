@@ -83,9 +83,23 @@ def freeze_where(scene: Scene, worker: WorkerProcess, *, inside: bool) -> None:
     until(frozen, f"it is frozen {'inside' if inside else 'outside'} a commit")
 
 
+def busy_worker(scene: Scene) -> fleet.WorkerProcess:
+    """One that holds flows just now."""
+    held = "SELECT w.pid FROM workers w JOIN flows f ON f.epoch = w.epoch WHERE w.fenced_at IS NULL"
+    busy: list[fleet.WorkerProcess] = []
+
+    def look() -> bool:
+        pids = {pid for (pid,) in fleet.rows(scene.client, held)}
+        busy[:] = [worker for worker in scene.workers if worker.pid in pids]
+        return bool(busy)
+
+    until(look, "a worker has flows")
+    return random.choice(busy)
+
+
 def freeze_past_lease(scene: Scene) -> None:
     """Freeze a worker outside a commit until it was taken over; once thawed it is refused and begins a new epoch."""
-    worker = random.choice(scene.workers)
+    worker = busy_worker(scene)
     freeze_where(scene, worker, inside=False)
     epoch = newest_epoch(scene.client, worker.pid)
     scene.frozen.look(scene.client, scene.effects, epoch)

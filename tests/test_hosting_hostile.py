@@ -173,7 +173,7 @@ def test_a_module_that_cannot_be_imported_strands_its_flows_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if kind == "never ends":
-        monkeypatch.setattr(examining, "HELLO_SECONDS", 1.0)
+        monkeypatch.setattr(examining, "HELLO_SECONDS", 4.0)
     text, told = UNLOADABLE[kind]
     suffers(shop, text, told=told)
 

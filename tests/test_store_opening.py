@@ -316,7 +316,7 @@ def test_many_open_one_new_store_at_once(reopened: str) -> None:
 def columns(store: Store) -> set[tuple[str, str, bool]]:
     """Table, column, and whether it may be null."""
     if store.url.startswith("sqlite"):
-        text = """SELECT t.name, c.name, NOT (c."notnull" OR c.pk) FROM sqlite_master t, pragma_table_info(t.name) c
+        text = """SELECT t.name, c.name, NOT (c."notnull" OR c.pk) FROM sqlite_master t, pragma_table_xinfo(t.name) c
             WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'"""
     else:
         text = """SELECT table_name, column_name, is_nullable = 'YES' FROM information_schema.columns
