@@ -10,7 +10,7 @@ demo: $(STAMP)  ## The main job: every file of the standard library, a kill -9 m
 	$(BIN)/python -m holdfast demo
 
 test: $(STAMP) lint  ## Format, lint, types, import rules, and the suite.
-	$(BIN)/python -m pytest -m "not prove" --numprocesses 3 --dist worksteal
+	$(BIN)/python -m pytest -m "not prove" --numprocesses 4 --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

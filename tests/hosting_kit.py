@@ -25,7 +25,6 @@ import pytest
 
 from holdfast import Handle, Holdfast
 from holdfast.flows.engine.options import WorkerOptions
-from holdfast.flows.requests import StartOptions
 from holdfast.flows.workflows import module_workflows
 from holdfast.hosting.serving import Hosting
 from holdfast.hosting.supervisor import HostingOptions
@@ -143,9 +142,9 @@ class Shop:
         with open_store(self.hf.url) as store, Hosting(store, self.options(**options)) as hosting:
             yield hosting
 
-    def start(self, name: str, /, *, options: StartOptions | None = None, **arguments: Any) -> Handle[Any]:
+    def start(self, name: str, /, *, in_queue: str | None = None, **arguments: Any) -> Handle[Any]:
         """Start a flow by the name of its workflow."""
-        return self.hf.start_named(name, arguments, *([options] if options else []))
+        return self.hf.start_named(name, arguments, queue=in_queue)
 
     def trouble(self, content_hash: str) -> Trouble | None:
         """What keeps the version from being loaded, as the store says."""

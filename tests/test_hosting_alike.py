@@ -14,7 +14,6 @@ import pytest
 
 from holdfast import Handle, Holdfast, Queue
 from holdfast.errors import HoldfastError
-from holdfast.flows.requests import StartOptions
 from tests.hosting_kit import Shop, evaluated, package, shop, shop_at, until  # noqa: F401 (fixture)
 
 TEXT = """
@@ -285,7 +284,7 @@ def test_continue_as_new_keeps_its_version(served: Shop) -> None:
 
 def test_queues_limit_flows_of_packages(served: Shop) -> None:
     served.hf.queue(Queue("q", concurrency=1))
-    handles = [served.start("determined", options=StartOptions(queue="q")) for _ in range(5)]
+    handles = [served.start("determined", in_queue="q") for _ in range(5)]
     for handle in handles:
         assert handle.result(20)[1] is True
 
