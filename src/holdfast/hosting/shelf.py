@@ -18,6 +18,7 @@ from holdfast.packages.archive.layout import LOCK
 from holdfast.packages.archive.manifest import this_python
 from holdfast.packages.archive.reading import Archive, open_archive
 from holdfast.packages.archive.unpacking import unpack
+from holdfast.packages.files import read_archive
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +61,26 @@ class Shelf:
         Raises:
             VersionNotLoadable: there is no such archive, it is damaged, or its lock cannot be installed.
         """
-        body = self._body(content_hash)
-        if not body and content_hash in self._supplied:
-            body = self._supplied[content_hash].read_bytes()
-        if not body:
-            remedy = "Deploy its archive again, or supply it as a file: `holdfast worker --packages DIR`."
-            raise VersionNotLoadable(f"The archive {content_hash[:12]}… is not there.", remedy=remedy)
         try:
-            archive = open_archive(body, content_hash)
-            return shelve(archive, self._root / "packages" / content_hash, self.environments)
+            archive = self._find(content_hash)
         except InvalidInput as error:
             raise VersionNotLoadable(f"Its archive is refused: {error.message}", remedy=error.remedy) from error
+        return shelve(archive, self._root / "packages" / content_hash, self.environments)
+
+    def _find(self, content_hash: str) -> Archive:
+        """The deployed archive, or the file that stands in for one that is lost or damaged."""
+        body = self._body(content_hash)
+        supplied = self._supplied.get(content_hash)
+        if body:
+            try:
+                return open_archive(body, content_hash)
+            except InvalidInput:
+                if supplied is None:
+                    raise
+        if supplied is not None:
+            return read_archive(supplied, content_hash)
+        remedy = "Deploy its archive again, or supply it as a file: `holdfast worker --packages DIR`."
+        raise VersionNotLoadable(f"The archive {content_hash[:12]}… is not there.", remedy=remedy)
 
 
 def shelve(archive: Archive, directory: Path, environments: Environments) -> Shelved:
