@@ -14,7 +14,7 @@ from holdfast.flows.step_context import current_step
 from holdfast.flows.steps import Step, step
 from holdfast.flows.waiting import approval, continue_as_new, state, update_state, wait_for_event, wait_for_signal
 from holdfast.flows.workflows import Workflow, workflow
-from holdfast.rewind import WorldHandle, directory, open_world
+from holdfast.rewind import WorldHandle, aws, directory, open_world
 from holdfast.store import Transaction
 
 __version__ = "0.1.0"
@@ -41,6 +41,7 @@ __all__ = [
     "all_of",
     "any_of",
     "approval",
+    "aws",
     "continue_as_new",
     "current_step",
     "directory",

@@ -10,15 +10,17 @@ from holdfast.rewind.handle import WorldHandle
 from holdfast.rewind.manager import fork, positions, retry, rewind
 from holdfast.rewind.model import Position
 from holdfast.rewind.opening import open_world
-from holdfast.rewind.places import ServiceFactory, directory
+from holdfast.rewind.places import Aws, ServiceFactory, aws, directory
 from holdfast.rewind.remains import bury_worlds, clear_worlds
 from holdfast.store import Transaction
 from holdfast.worlds.ownership import release_ended
 
 __all__ = [
+    "Aws",
     "Position",
     "ServiceFactory",
     "WorldHandle",
+    "aws",
     "directory",
     "fork",
     "open_world",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -16,7 +16,7 @@ from holdfast.flows.step_context import current_step, step_context
 from holdfast.flows.steps import Commit, committing_step
 from holdfast.rewind.errors import NoSinglePlace, WorldNotOpened, WorldNotRestored
 from holdfast.rewind.model import Opening, own_opening
-from holdfast.rewind.places import ServiceFactory, single_place
+from holdfast.rewind.places import Aws, ServiceFactory, single_place
 from holdfast.rewind.remains import Folder, expect_nothing_left, note_world
 from holdfast.rewind.sql import SqlRewinds
 from holdfast.store import Store, Transaction
@@ -25,6 +25,9 @@ from holdfast.worlds.checkpoints import check_checkpoint_name
 from holdfast.worlds.directory import DirectoryWorld
 from holdfast.worlds.errors import RestorePending
 from holdfast.worlds.ownership import check_owner, hold_scopes
+
+if TYPE_CHECKING:
+    from holdfast.worlds.aws import AwsWorld
 
 T = TypeVar("T")
 _TRIES = 5
@@ -40,12 +43,13 @@ class OpenedHere:
         factories: of its services.
     """
 
-    def __init__(self, flow_id: UUID, name: str, factories: tuple[ServiceFactory, ...]) -> None:
+    def __init__(self, flow_id: UUID, name: str, factories: tuple[ServiceFactory | Aws, ...]) -> None:
         self.flow_id = flow_id
         self.name = name
         self.opening: Opening | None = None
         self._factories = factories
         self._world: World | None = None
+        self.aws: AwsWorld | None = None
 
     @property
     def world(self) -> World:
@@ -109,11 +113,21 @@ class OpenedHere:
         place = single_place(self._factories)
         if place is not None:
             return Opening(name, place, tuple(scopes or [DirectoryWorld.LOCAL]), own=False, single=True)
-        return own_opening(name, self.flow_id) if scopes is None else Opening(name, name, tuple(scopes), own=False)
+        if scopes is not None:
+            return Opening(name, name, tuple(scopes), own=False)
+        chosen = (scope for one in self._factories if isinstance(one, Aws) for scope in one.scopes)
+        return own_opening(name, self.flow_id, tuple(chosen))
 
     def _attach(self, store: Store, opening: Opening) -> World:
         if self._world is None:
-            self._world = World(store, opening.stored, [make(store) for make in self._factories], opening.scopes)
+            services: list[StatefulService[Any]] = []
+            for make in self._factories:
+                if isinstance(make, Aws):
+                    self.aws = make.open(store, opening.stored, own=opening.own)
+                    services.extend(self.aws.services.values())
+                else:
+                    services.append(make(store))
+            self._world = World(store, opening.stored, services, opening.scopes)
         return self._world
 
 
@@ -178,6 +192,18 @@ class WorldHandle:
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
+
+    @property
+    def aws(self) -> AwsWorld:
+        """The mock AWS: ``world.aws.client("s3")``, or ``with world.aws.patched():`` for code that uses boto3 itself.
+
+        Raises:
+            InvalidInput: outside a step, or the world is none.
+        """
+        found = self._inside().aws
+        if found is None:
+            raise InvalidInput(f"The world {self.world!r} is no mock AWS.", remedy="Open it with aws().")
+        return found
 
     @property
     def scopes(self) -> tuple[Scope, ...]:

@@ -18,7 +18,7 @@ from holdfast.flows.rewinding.errors import FlowRunning, NoSuchStep
 from holdfast.flows.rewinding.model import Cut, Kept, Target, position_of
 from holdfast.pages import Page, check_limit, parse_cursor
 from holdfast.rewind.errors import CheckpointLost, NoCopyPossible, NotCheckpointed, ScopesNeeded
-from holdfast.rewind.model import OpenedWorld, Opening, Position, Taken, nearest, own_opening, rewindable
+from holdfast.rewind.model import OpenedWorld, Opening, Position, Taken, copied_opening, nearest, rewindable
 from holdfast.rewind.remains import copied_folders, note_world
 from holdfast.rewind.sql import Source, SqlRewinds
 from holdfast.store import Transaction
@@ -237,7 +237,7 @@ def _copy_world(
     """Give the fork its own copy of a world: carried out by whoever opens it next. Returns its name."""
     old = world.opening
     if old.own:
-        new = own_opening(old.name, fork.id)
+        new = copied_opening(old, fork.id)
         scopes = dict(zip(old.scopes, new.scopes, strict=True))
     else:
         scopes = {scope: chosen[scope] for scope in old.scopes}

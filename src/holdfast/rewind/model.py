@@ -79,9 +79,19 @@ class Position:
     rewindable: bool = True
 
 
-def own_opening(name: str, flow_id: UUID) -> Opening:
-    """A world of one flow alone: no other flow's restore or checkpoint is in its way, and a fork gets another."""
-    return Opening(name, f"{name}.{flow_id}", (Scope(FLOW_ACCOUNT, str(flow_id)),), own=True)
+def own_opening(name: str, flow_id: UUID, scopes: tuple[Scope, ...] = ()) -> Opening:
+    """A world of one flow alone: no other flow's restore or checkpoint is in its way, and a fork gets another.
+
+    Args:
+        scopes: where its services do not leave them to us; those of a fork's copy are the same.
+    """
+    return Opening(name, f"{name}.{flow_id}", scopes or (Scope(FLOW_ACCOUNT, str(flow_id)),), own=True)
+
+
+def copied_opening(opening: Opening, fork: UUID) -> Opening:
+    """A fork's own copy of a flow's own world."""
+    chosen = opening.scopes if all(scope.account_id != FLOW_ACCOUNT for scope in opening.scopes) else ()
+    return own_opening(opening.name, fork, chosen)
 
 
 def check_world(name: str) -> str:

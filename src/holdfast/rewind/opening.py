@@ -11,12 +11,12 @@ from holdfast.flows.steps import committing_step
 from holdfast.flows.waiting import before_live, mark_tied, required_flow
 from holdfast.rewind.handle import OpenedHere, WorldHandle, remember
 from holdfast.rewind.model import Opening, check_world
-from holdfast.rewind.places import ServiceFactory
+from holdfast.rewind.places import Aws, ServiceFactory
 from holdfast.worlds.model import Scope, to_scope
 
 
 async def open_world(
-    name: str, *services: ServiceFactory, scopes: Iterable[Scope | tuple[str, str]] | None = None
+    name: str, *services: ServiceFactory | Aws, scopes: Iterable[Scope | tuple[str, str]] | None = None
 ) -> WorldHandle:
     """Open the world that this flow acts upon: what its steps do there goes back with the flow when that is rewound
     (FL-20). A durable call, to be made by the workflow itself, before the steps that use the world.
@@ -25,9 +25,10 @@ async def open_world(
 
     Args:
         name: of the world within the workflow.
-        services: factories of its services: ``directory("site")``, or any callable ``(store) -> StatefulService``.
+        services: factories of its services: ``directory("site")``, or any callable ``(store) -> StatefulService``; or
+            ``aws()`` alone, for a mock AWS.
         scopes: the accounts and regions it covers, which no other flow has meanwhile (WO-13). By default one of this
-            flow's own, ``("flow", <its id>)``; that of a directory alone, where there is one.
+            flow's own, ``("flow", <its id>)``; that of a directory alone, where there is one; those of a mock AWS.
 
     Raises:
         InvalidInput: a name that cannot be, no services, or called outside a workflow.
@@ -38,8 +39,10 @@ async def open_world(
     check_world(name)
     if not services:
         raise InvalidInput(f"The world {name!r} has no services.", remedy="Give at least one: directory('site').")
+    if len(services) > 1 and any(isinstance(service, Aws) for service in services):
+        raise InvalidInput(f"The world {name!r} is a mock AWS and more.", remedy="Open two worlds, each with its own.")
     for service in services:
-        if not callable(service):
+        if not isinstance(service, Aws) and not callable(service):
             raise InvalidInput(
                 f"{service!r:.200} makes no service of a world.", remedy="Pass factories: directory('site'), say."
             )

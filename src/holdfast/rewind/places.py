@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast.store import Store
 from holdfast.worlds import StatefulService
 from holdfast.worlds.directory import DirectoryWorld
 from holdfast.worlds.directory.naming import world_name
+from holdfast.worlds.model import Scope
+
+if TYPE_CHECKING:
+    from holdfast.worlds.aws import AwsWorld
 
 
 class ServiceFactory(Protocol):
@@ -37,7 +41,34 @@ class Directory:
         return DirectoryWorld(self.root, store, exclude=self.exclude)
 
 
-def single_place(factories: Iterable[ServiceFactory]) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Aws:
+    """Makes a mock AWS, all services of it; see :func:`aws`."""
+
+    account: str
+    regions: tuple[str, ...]
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """What a world of it covers: the account's regions, and what is global in it."""
+        return tuple(Scope(self.account, region) for region in (*self.regions, "global"))
+
+    def open(self, store: Store, world: str, *, own: bool) -> AwsWorld:
+        """The world of that name, attached to the store; the one that is open already, where there is one.
+
+        Args:
+            own: of one flow, whose worker may have it, whoever else still does.
+
+        Raises:
+            WorldAttached: another process has it.
+            UnsupportedEmulator: the extra is not installed.
+        """
+        from holdfast.worlds.aws import AwsWorld  # takes a second to import
+
+        return AwsWorld.shared(store, world, account=self.account, region=self.regions[0], takeover=own)
+
+
+def single_place(factories: Iterable[object]) -> str | None:
     """What the store calls a world of one directory alone, after its path: whoever calls it what, whoever else has that
     directory has this world. ``None`` where there is no such directory."""
     return next((world_name(one.root) for one in factories if isinstance(one, Directory) and one.alone), None)
@@ -53,3 +84,14 @@ def directory(root: str | Path, *, exclude: Iterable[str] = (), alone: bool = Fa
         alone: the files of ``root`` itself are the tree. One flow at a time can have it, and no fork a copy.
     """
     return Directory(Path(root), tuple(exclude), alone)
+
+
+def aws(*regions: str, account: str = "123456789012") -> Aws:
+    """A mock AWS as a world: S3, DynamoDB, SQS, SNS, Secrets Manager, SSM, IAM, KMS, EventBridge and CloudWatch Logs.
+
+    Args:
+        regions: that go back with the flow, besides what is global; the first is that of clients which name none.
+            ``us-east-1`` by default.
+        account: 12 digits.
+    """
+    return Aws(account, regions or ("us-east-1",))

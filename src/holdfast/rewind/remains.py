@@ -19,6 +19,7 @@ from holdfast.flows.remains import Check
 from holdfast.rewind.errors import WorldLeft
 from holdfast.rewind.model import Opening
 from holdfast.store import Row, Store, Transaction, load_queries
+from holdfast.worlds.aws.sql import drop_some
 from holdfast.worlds.checkpoints import SqlCheckpoints
 from holdfast.worlds.directory.removal import remove_scope
 from holdfast.worlds.errors import RestorePending
@@ -30,6 +31,8 @@ _HOLD = "pruned-worlds"
 PAGE = 64
 ROUND = 128
 """How many checkpoints go in one transaction, each with a few states."""
+RESOURCES = 500
+"""How many resources of a mock AWS do."""
 
 
 class Folder(NamedTuple):
@@ -144,7 +147,7 @@ def clear_some(tx: Transaction, left: Left) -> bool:
     found = tx.fetch(_q["own_checkpoints" if left.own else "left_checkpoints"], named)
     for query in ("drop_states", "drop_checkpoints"):
         tx.execute(_q[query], rows=found)
-    if len(found) == ROUND:
+    if len(found) == ROUND or (left.own and drop_some(tx, left.world, RESOURCES)):
         return True
     for query in ("drop_restore", "drop_scopes", "drop_world") if left.own else ():
         tx.execute(_q[query], named)

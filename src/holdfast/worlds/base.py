@@ -88,6 +88,12 @@ class ResourceService(ABC, Generic[R]):
             MissingBlob: it names bodies that are not there.
         """
 
+    def _scope(self, account_id: str, region: str) -> Scope:
+        """Raises:
+        InvalidScope: there cannot be such an account and region.
+        """
+        return check_scope(account_id, region)
+
     def _obstacle(self, resources: Mapping[str, R], name: str, record: R) -> str | None:
         """The name of an existing resource that a new one cannot stand beside, if any."""
         return name if name in resources else None
@@ -101,12 +107,12 @@ class ResourceService(ABC, Generic[R]):
         return self._notifier
 
     def snapshot(self, account_id: str, region: str) -> StateView[R]:
-        scope = check_scope(account_id, region)
+        scope = self._scope(account_id, region)
         with self._gate:
             return self._view(self._read(scope))
 
     def restore(self, account_id: str, region: str, view: StateView[R]) -> None:
-        scope = check_scope(account_id, region)
+        scope = self._scope(account_id, region)
         target = (view if is_vouched(view) else self._accepted(view)).resources
         check = fence.get()
 
@@ -119,7 +125,7 @@ class ResourceService(ABC, Generic[R]):
     def merge(
         self, account_id: str, region: str, view: StateView[R], *, policy: Policy = "keep", dry_run: bool = False
     ) -> MergeReport[R]:
-        scope = check_scope(account_id, region)
+        scope = self._scope(account_id, region)
         resources = self._accepted(view).resources
         if policy not in ("keep", "fail", "replace"):
             raise ValueError(f"{policy!r} is not a merge policy; it is keep, fail or replace")
@@ -138,7 +144,7 @@ class ResourceService(ABC, Generic[R]):
         return reports[-1]
 
     def notify_state_changed(self, account_id: str, region: str) -> None:
-        scope = check_scope(account_id, region)
+        scope = self._scope(account_id, region)
         with self._gate:
             view = self._view(self._read(scope))
             self._announce(scope, self._revision(scope).number, (), lambda: view)
@@ -161,8 +167,12 @@ class ResourceService(ABC, Generic[R]):
             delta = self._change(scope, plan)
             if delta:
                 self._add_revision(scope, self._revision(scope).number + 1, delta)
+        self._settled()
         self._tell()
         return delta
+
+    def _settled(self) -> None:
+        """Called with the gate open again, before listeners hear of a change: one that is written later waits here."""
 
     def _accepted(self, view: StateView[R]) -> StateView[R]:
         """``view``, which may have been made by hand, checked in every respect.

@@ -14,7 +14,7 @@ from holdfast.worlds.comparing import Part, Views
 from holdfast.worlds.errors import RestorePending
 from holdfast.worlds.manifests import PackedView, batches, missing_texts, pack_view
 from holdfast.worlds.model import StateView
-from holdfast.worlds.service import StatefulService
+from holdfast.worlds.service import StatefulService, cut_through
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,10 @@ class Capture:
 
 
 def take_views(services: Mapping[str, StatefulService[Any]], parts: Iterable[Part]) -> dict[Part, StateView[Any]]:
-    """The present views, one after the other."""
-    return {(name, scope): services[name].snapshot(*scope) for name, scope in parts}
+    """The present views: one after the other, but of one moment where services can have their clients wait."""
+    wanted = list(parts)
+    with cut_through(services[name] for name, _ in wanted):
+        return {(name, scope): services[name].snapshot(*scope) for name, scope in wanted}
 
 
 def keep_views(store: Store, views: Views) -> tuple[State, ...]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from holdfast.worlds.merging import MergeReport, Policy
-from holdfast.worlds.model import StateView
+from holdfast.worlds.model import Scope, StateView
 from holdfast.worlds.notifier import StateChangeNotifier
 
 R = TypeVar("R")
@@ -93,6 +93,34 @@ class Discarder(Protocol):
             StateViewError: some of it is not to be removed; nothing was.
         """
         ...
+
+
+@runtime_checkable
+class Cutter(Protocol):
+    """What a service may offer besides, whose clients wait while several services' views are taken or replaced."""
+
+    @property
+    def cut(self) -> AbstractContextManager[None]:
+        """Within it nobody else changes the service, nor those that share it."""
+        ...
+
+
+@runtime_checkable
+class Partial(Protocol):
+    """What a service may offer besides, that is not in every scope of its world."""
+
+    def covers(self, scope: Scope) -> bool:
+        """Whether it has a state there."""
+        ...
+
+
+@contextmanager
+def cut_through(services: Iterable[MockService]) -> Iterator[None]:
+    """Keep the clients of those ``services`` that can away during the block."""
+    with ExitStack() as held:
+        for cut in dict.fromkeys(service.cut for service in services if isinstance(service, Cutter)):
+            held.enter_context(cut)
+        yield
 
 
 class StatefulService(MockService, Protocol[R]):

@@ -36,7 +36,7 @@ from holdfast.worlds.errors import (
 from holdfast.worlds.manifests import get_view
 from holdfast.worlds.model import Scope, StateView, check_name, to_scope
 from holdfast.worlds.restoring import PATIENCE_SECONDS, Pending, Restored
-from holdfast.worlds.service import Discarder, StatefulService, ViewChecker, vouching
+from holdfast.worlds.service import Discarder, Partial, StatefulService, ViewChecker, cut_through, vouching
 
 T = TypeVar("T")
 _TRIES = 5
@@ -359,7 +359,12 @@ class World:
             raise InvalidScope(
                 f"The world {self.name} has no scopes yet.", remedy="Name the account and region that it uses."
             )
-        return [(service, scope) for service in sorted(self.services) for scope in chosen]
+        return [
+            (name, scope)
+            for name, service in sorted(self.services.items())
+            for scope in chosen
+            if not isinstance(service, Partial) or service.covers(scope)
+        ]
 
     def _undisturbed(self, parts: Iterable[Part]) -> tuple[dict[Part, StateView[Any]], int]:
         """Views between which no restore came, and how many restores had begun before.
@@ -404,7 +409,8 @@ class World:
         if pending.before is None:
             states = keep_views(self._store, take_views(self.services, views))
             pending = self._store.run(lambda tx: restoring.keep_before(tx, pending, states))
-        with vouching(views.values()), restoring.fenced(self._store, pending) as check:
+        concerned = [self._service(service) for service, _ in views]
+        with vouching(views.values()), restoring.fenced(self._store, pending) as check, cut_through(concerned):
             for (service, scope), view in views.items():
                 check()
                 self._service(service).restore(*scope, view)

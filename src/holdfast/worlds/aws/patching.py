@@ -1,0 +1,129 @@
+"""boto3 in this process speaks to a world instead of AWS (WO-11)."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeVar
+from unittest.mock import patch
+from xml.sax.saxutils import escape
+
+import boto3
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
+from moto.core.custom_responses_mock import reset_responses_mock
+from moto.core.models import botocore_stubber, responses_mock
+
+from holdfast.errors import HoldfastError
+
+T = TypeVar("T")
+Answer = tuple[int, dict[str, Any], Any]
+
+
+class Server(Protocol):
+    """The world that answers."""
+
+    account_id: str
+    region: str
+
+    def serve(self, work: Callable[[], T]) -> T:
+        """Have the emulator do something, inside the gate."""
+        ...
+
+
+_chosen: ContextVar[Server | None] = ContextVar("aws_world", default=None)
+_entered: list[Server] = []
+_lock = threading.Lock()
+_emulate = BotocoreStubber.process_request
+_SECRET = "holdfast"  # noqa: S105 - any will do: the emulator asks for none
+
+
+def answer(world: Server, request: AWSPreparedRequest) -> Answer | None:
+    """The world's answer to a request of botocore; ``None``: it has none for that host. What it could not write is
+    an answer, too: 503, which clients try again."""
+    try:
+        return world.serve(lambda: _emulate(botocore_stubber, request))
+    except HoldfastError as error:
+        return refusal(error, as_json="x-amz-target" in request.headers)
+
+
+def refusal(error: HoldfastError, *, as_json: bool) -> Answer:
+    """An error of the world in the form in which AWS tells of one."""
+    return fault(503, "ServiceUnavailable", f"{error.message} {error.remedy or ''}".strip(), as_json=as_json)
+
+
+def fault(status: int, code: str, told: str, *, as_json: bool) -> Answer:
+    """What AWS answers when it cannot do what it is asked for."""
+    if as_json:
+        body = json.dumps({"__type": code, "message": told})
+    else:
+        found = f"<Code>{code}</Code><Message>{escape(told)}</Message>"
+        body = f"<ErrorResponse><Error>{found}</Error></ErrorResponse>"
+    return status, {"Content-Type": "application/json" if as_json else "text/xml"}, body
+
+
+def client_of(world: Server, service: str, account: str, region: str, **more: Any) -> Any:
+    """A boto3 client of a world, bound to it."""
+    session = boto3.Session(aws_access_key_id=account, aws_secret_access_key=_SECRET, region_name=region)
+    client = session.client(service, **more)
+
+    def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
+        found = answer(world, request)
+        if found is None:
+            return None
+        status, headers, body = found
+        return AWSResponse(request.url, status, headers, MockRawResponse(body))
+
+    client.meta.events.register_first("before-send", send)
+    return client
+
+
+@contextmanager
+def patched(world: Server) -> Iterator[None]:
+    """Have boto3 and botocore speak to ``world`` during the block: in this context, and in threads that have no world
+    of their own."""
+    with _lock:
+        _entered.append(world)
+        if len(_entered) == 1:
+            _start(world)
+    token = _chosen.set(world)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+        with _lock:
+            _entered.remove(world)
+            if not _entered:
+                _stop()
+
+
+_mock = mock_aws(config={"core": {"mock_credentials": False}})
+_environment: Any = None
+
+
+def _start(world: Server) -> None:
+    global _environment
+    credentials = {"AWS_ACCESS_KEY_ID": world.account_id, "AWS_SECRET_ACCESS_KEY": _SECRET}
+    region = {"AWS_DEFAULT_REGION": os.environ.get("AWS_DEFAULT_REGION", world.region)}
+    _environment = patch.dict(os.environ, credentials | region)
+    _environment.start()
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+        os.environ.pop(name, None)
+    _mock.start(reset=False)
+    botocore_stubber.process_request = _chosen_answer  # type: ignore[method-assign]
+
+
+def _stop() -> None:
+    del botocore_stubber.process_request
+    _mock.stop(remove_data=False)
+    reset_responses_mock(responses_mock)
+    _environment.stop()
+
+
+def _chosen_answer(request: AWSPreparedRequest) -> Any:
+    return answer(_chosen.get() or _entered[-1], request)

@@ -1,0 +1,164 @@
+"""A service of the mock AWS as a world's service: seen, put back, merged and watched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import msgspec
+
+from holdfast.worlds.aws.adapter import Adapter
+from holdfast.worlds.aws.bodies import StoredBodies
+from holdfast.worlds.aws.errors import WrongRegion
+from holdfast.worlds.aws.resource import Resource
+from holdfast.worlds.aws.scopes import GLOBAL, check_aws_scope
+from holdfast.worlds.aws.tracking import Tracker
+from holdfast.worlds.base import Plan, ResourceService
+from holdfast.worlds.errors import InvalidView, MissingBlob
+from holdfast.worlds.merging import MergeReport, Policy
+from holdfast.worlds.model import Delta, Scope, StateView, apply_delta, path_of
+
+
+class Host(Protocol):
+    """The world that the service is of."""
+
+    tracker: Tracker
+    bodies: StoredBodies
+
+    @property
+    def at_work(self) -> AbstractContextManager[None]:
+        """Inside the gate, with this world's state in the emulator; what was changed is told at the end."""
+        ...
+
+    def committed(self) -> None:
+        """Wait until all that was changed is journalled; outside the gate."""
+        ...
+
+    def changed(self, service: str, scope: Scope, delta: Delta[Resource]) -> None:
+        """Take note of a change that was no client's."""
+        ...
+
+
+class AwsService(ResourceService[Resource]):
+    """One service of a mock AWS.
+
+    Accounts have 12 digits, regions are those of AWS; what is global there is in the region ``global``.
+
+    Args:
+        adapter: of the service.
+        host: the world.
+    """
+
+    def __init__(self, adapter: Adapter[Any], host: Host) -> None:
+        super().__init__()
+        self.adapter = adapter
+        self._host = host
+        self._gate = host.at_work  # type: ignore[assignment]
+        self.service_name = adapter.service_name
+        self.version = adapter.version
+        self.view_type = adapter.view_type
+        self.not_captured = adapter.not_captured
+
+    def snapshot(self, account_id: str, region: str) -> StateView[Resource]:
+        """See :meth:`~holdfast.worlds.service.StatefulService.snapshot`. The bodies that the view names are stored."""
+        view = super().snapshot(account_id, region)
+        self._host.bodies.keep(self._digests(view.resources))
+        return view
+
+    def covers(self, scope: Scope) -> bool:
+        """Whether the service has anything there, ever: what is global is in the region ``global`` alone."""
+        return self.adapter.is_global == (scope.region == GLOBAL)
+
+    @property
+    def cut(self) -> AbstractContextManager[None]:
+        """Within it nothing changes: several services' views taken there are of one moment."""
+        return self._host.at_work
+
+    def tell(self, scope: Scope, delta: Delta[Resource]) -> None:
+        """Add what clients have changed; called inside the gate, :meth:`publish` follows outside."""
+        self._add_revision(scope, self._revision(scope).number + 1, delta)
+
+    def publish(self) -> None:
+        """Let listeners hear what was told."""
+        self._tell()
+
+    def adopt(self, scope: Scope, records: Mapping[str, Resource]) -> None:
+        """Make records from the store the state of a scope, when the world is opened; nobody is told.
+
+        Raises:
+            InvalidView, MissingBlob: they cannot be.
+        """
+        self._install(scope, dict(sorted(records.items(), key=_rank)))
+
+    def _settled(self) -> None:
+        self._host.committed()
+
+    def _scope(self, account_id: str, region: str) -> Scope:
+        return check_aws_scope(account_id, region)
+
+    def _read(self, scope: Scope) -> dict[str, Resource]:
+        return self._host.tracker.shadow(self.service_name, scope).records(scope.region) if self.covers(scope) else {}
+
+    def _change(self, scope: Scope, plan: Plan[Resource]) -> Delta[Resource]:
+        present = self._read(scope)
+        delta = plan(present)
+        if not delta:
+            return delta
+        if not self.covers(scope):
+            raise WrongRegion(self.service_name, scope.region, is_global=self.adapter.is_global)
+        apply_delta(present, delta)
+        self._install(scope, dict(sorted(present.items(), key=_rank)))
+        self._host.changed(self.service_name, scope, delta)
+        return delta
+
+    def _install(self, scope: Scope, records: Mapping[str, Resource]) -> None:
+        self._refuse_faults(records)
+        taken = self.adapter.obstacle(*scope, records)
+        if taken is not None:
+            raise InvalidView(self.service_name, f"{path_of(taken.resource)}.{taken.field}", taken.fault)
+        with self._host.bodies.loaded(self._digests(records)):
+            backend = self.adapter.backends[scope.account_id][self.adapter.place(scope.region)]
+            self.adapter.install(backend, scope.region, records)
+        self._host.tracker.adopt(self.service_name, scope, records)
+
+    def _check(self, view: StateView[Resource]) -> None:
+        self._refuse_faults(view.resources)
+        if lost := self._host.bodies.missing(self._digests(view.resources)):
+            raise MissingBlob(lost)
+
+    def _refuse_faults(self, records: Mapping[str, Resource]) -> None:
+        for found in self.adapter.check(records):
+            raise InvalidView(self.service_name, f"{path_of(found.resource)}.{found.field}", found.fault)
+
+    def _digests(self, records: Mapping[str, Resource]) -> list[str]:
+        return [digest for record in records.values() for digest in self.adapter.digests(record)]
+
+    def _merged(
+        self, present: Mapping[str, Resource], view: Mapping[str, Resource], policy: Policy, *, dry_run: bool
+    ) -> MergeReport[Resource]:
+        return super()._merged(present, self._ranked(present, view), policy, dry_run=dry_run)
+
+    def _ranked(self, present: Mapping[str, Resource], view: Mapping[str, Resource]) -> dict[str, Resource]:
+        """``view`` with the ranks that its resources get beside the present ones: new ones stand behind all, but for
+        earlier states of what is there: what a read answers by default stays what it was (WO-3)."""
+        top = max((record.rank for record in present.values()), default=0)
+        lowest: dict[tuple[str, ...], int] = {}
+        for name, record in present.items():
+            group = self.adapter.group_of(name)
+            lowest[group] = min(record.rank, lowest.get(group, record.rank))
+        found: dict[str, Resource] = {}
+        for name, record in sorted(view.items(), key=_rank, reverse=True):
+            group = self.adapter.group_of(name)
+            if name in present:
+                rank = present[name].rank
+            elif group[0] in self.adapter.merged_below and group in lowest:
+                rank = lowest[group] = lowest[group] - 1
+            else:
+                rank = top + len(view) - len(found)
+            found[name] = msgspec.structs.replace(record, rank=rank)
+        return found
+
+
+def _rank(item: tuple[str, Resource]) -> tuple[int, str]:
+    return item[1].rank, item[0]

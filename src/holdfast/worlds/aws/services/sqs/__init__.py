@@ -1,0 +1,8 @@
+"""SQS: queues with their messages, those in flight included."""
+
+from __future__ import annotations
+
+from holdfast.worlds.aws.services.sqs.adapter import SqsAdapter
+from holdfast.worlds.aws.services.sqs.records import Message, Queue
+
+__all__ = ["Message", "Queue", "SqsAdapter"]

@@ -1,0 +1,109 @@
+"""The one adapter to the tables of attached worlds, for both dialects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import NamedTuple
+
+from holdfast.store import Transaction, load_queries
+from holdfast.worlds.aws.errors import WorldTakenOver
+from holdfast.worlds.model import Scope
+
+_q = load_queries("holdfast.worlds.aws")
+
+
+class Place(NamedTuple):
+    """Where a resource is: service, account, region and its name."""
+
+    service: str
+    account_id: str
+    region: str
+    name: str
+
+
+class Attachment(NamedTuple):
+    """A world as it is attached to a store.
+
+    Attributes:
+        num: of the world.
+        epoch: counts who had it; what is written under an older one is refused.
+        holder: who has it.
+    """
+
+    num: int
+    epoch: int
+    holder: str
+
+
+class SqlAws:
+    """What attached worlds hold, over a transaction."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def attach(self, world: str, holder: str) -> Attachment:
+        """Make the world this process's: whoever had it can write no more."""
+        row = self._tx.fetch_one(_q["attach"], {"world": world, "holder": holder, "at": self._tx.clock.micros()})
+        assert row is not None
+        return Attachment(row[0], row[1], holder)
+
+    def get(self, world: str) -> Attachment | None:
+        """Who attached the world last; ``None``: it was never attached."""
+        row = self._tx.fetch_one(_q["get_world"], {"world": world})
+        return Attachment(*row) if row else None
+
+    def worlds(self) -> list[str]:
+        """The names of all that were ever attached."""
+        return [row[0] for row in self._tx.fetch(_q["list_worlds"])]
+
+    def resources(self, num: int) -> list[tuple[Place, str]]:
+        """All that a world holds, as JSON."""
+        return [(Place(*row[:4]), row[4]) for row in self._tx.fetch(_q["list_resources"], {"num": num})]
+
+    def of_scope(self, num: int, service: str, scope: Scope) -> dict[str, str]:
+        """What a service holds in one scope: JSON by name."""
+        named = {"num": num, "service": service, "account": scope.account_id, "region": scope.region}
+        return {row[0]: row[1] for row in self._tx.fetch(_q["scope_resources"], named)}
+
+    def scopes(self, num: int) -> set[Scope]:
+        """The scopes in which the world holds anything."""
+        return {Scope(*row) for row in self._tx.fetch(_q["list_scopes"], {"num": num})}
+
+    def write(self, world: str, attachment: Attachment, changed: Mapping[Place, str | None]) -> None:
+        """Put or, where there is no JSON, delete resources (WO-12).
+
+        Raises:
+            WorldTakenOver: another process has attached the world since; nothing was written.
+        """
+        held = {"num": attachment.num, "epoch": attachment.epoch}
+        if not self._tx.fetch(_q["fence"], held):
+            raise WorldTakenOver(world)
+        named = {"num": attachment.num}
+        put = [
+            (*place[:3], _digest(place.name), place.name, text) for place, text in changed.items() if text is not None
+        ]
+        gone = [(*place[:3], _digest(place.name)) for place, text in changed.items() if text is None]
+        if put:
+            self._tx.execute(_q["put_resources"], named, rows=put)
+        if gone:
+            self._tx.execute(_q["delete_resources"], named, rows=gone)
+
+
+def drop_some(tx: Transaction, world: str, limit: int) -> bool:
+    """Delete up to ``limit`` of the resources that an attached world holds, and in the end that it was one; returns
+    whether there may be more."""
+    found = tx.fetch(_q["some_resources"], {"world": world, "limit": limit})
+    if found:
+        tx.execute(_q["drop_resources"], {"world": world}, rows=found)
+    if len(found) == limit:
+        return True
+    tx.execute(_q["drop_world"], {"world": world})
+    return False
+
+
+def _digest(name: str) -> str:
+    return blake2b(name.encode(), digest_size=16).hexdigest()
+
+
+__all__ = ["Attachment", "Place", "SqlAws", "drop_some"]

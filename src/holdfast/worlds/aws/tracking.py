@@ -1,0 +1,197 @@
+"""What is known of the emulator's state, and what each thing that is done to it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from holdfast.worlds.aws.adapter import Adapter, Elsewhere, Group, Part, Touch
+from holdfast.worlds.aws.resource import Resource
+from holdfast.worlds.model import Change, Delta, Scope
+
+Records = dict[str, Resource]
+_EVERYTHING: Group = ("*",)
+
+
+class Settled(NamedTuple):
+    """What was done to one service in one scope."""
+
+    service: str
+    scope: Scope
+    delta: Delta[Resource]
+
+
+class Shadow:
+    """The last known records of one of the emulator's backends, in groups as they are read.
+
+    Args:
+        adapter: of the service.
+        backend: whose state it is.
+    """
+
+    def __init__(self, adapter: Adapter[Any], backend: Any) -> None:
+        self.adapter = adapter
+        self.backend = backend
+        self._groups: dict[Group, Part[Resource]] = {}
+        self._top = 0
+        self.born = self.refresh([_EVERYTHING])
+        """What the emulator had there from the beginning: nobody was told of it yet."""
+
+    def records(self, region: str) -> Records:
+        """All records of a region."""
+        found: Records = {}
+        for part in self._groups.values():
+            if part.region == region:
+                found.update(part.resources)
+        return found
+
+    def regions(self) -> set[str]:
+        """Those in which there is anything."""
+        return {part.region for part in self._groups.values()}
+
+    def refresh(self, groups: Iterable[Group]) -> dict[str, list[Change[Resource]]]:
+        """Read groups again; returns what has changed, by region."""
+        wanted = dict.fromkeys(groups)
+        if _EVERYTHING in wanted:
+            wanted = dict.fromkeys((*self.adapter.groups(self.backend), *self._groups))
+        changes: dict[str, list[Change[Resource]]] = {}
+        for group in wanted:
+            old, new = self._groups.get(group), self.adapter.read(self.backend, group)
+            for region, change in self._compared(old, new):
+                changes.setdefault(region, []).append(change)
+            if new is None:
+                self._groups.pop(group, None)
+            else:
+                self._groups[group] = new
+        return changes
+
+    def replace(self, region: str, records: Mapping[str, Resource]) -> None:
+        """Take note that a region's state was replaced."""
+        for group in [group for group, part in self._groups.items() if part.region == region]:
+            del self._groups[group]
+        for name, record in records.items():
+            group = self.adapter.group_of(name)
+            self._groups.setdefault(group, Part(region, {})).resources[name] = record
+            self._top = max(self._top, record.rank)
+
+    def _compared(
+        self, old: Part[Resource] | None, new: Part[Resource] | None
+    ) -> Iterator[tuple[str, Change[Resource]]]:
+        """What differs; gives the new records the ranks and, where they are equal, the place of the old ones."""
+        before = old.resources if old else {}
+        if old is not None and (new is None or new.region != old.region):
+            yield from ((old.region, Change(name, record, None)) for name, record in before.items())
+            before = {}
+        if new is None:
+            return
+        last = None
+        for name, record in new.resources.items():
+            known = before.get(name)
+            if known is not None and (last is None or known.rank > last):
+                rank = known.rank
+            else:
+                self._top = rank = self._top + 1
+            last = rank
+            if known is not None and known.rank == rank and known == record:
+                new.resources[name] = known
+                continue
+            ranked = new.resources[name] = msgspec.structs.replace(record, rank=rank)
+            if known != ranked:
+                yield new.region, Change(name, known, ranked)
+        for name in before.keys() - new.resources.keys():
+            yield new.region, Change(name, before[name], None)
+
+
+class Tracker:
+    """Watches the emulator of one world. To be used inside the gate alone.
+
+    Args:
+        adapters: by name of their services.
+    """
+
+    def __init__(self, adapters: Mapping[str, Adapter[Any]]) -> None:
+        self._adapters = adapters
+        self._shadows: dict[tuple[str, str, str], Shadow] = {}
+        self._touched: dict[Shadow, dict[Group, None]] = {}
+
+    def note(self, service: str, backend: Any, touch: Touch | None, args: Any, kwargs: Any) -> None:
+        """Take note that a method of a backend is about to be called."""
+        found = _groups_of(touch, backend, args, kwargs)
+        self._touch(self._shadow(service, backend), (one for one in found if not isinstance(one, Elsewhere)))
+        for one in found:
+            if isinstance(one, Elsewhere):
+                other = self._adapters[service].backends[one.account_id][one.region]
+                self._touch(self._shadow(service, other), [one.group])
+
+    def adopt(self, service: str, scope: Scope, records: Mapping[str, Resource]) -> None:
+        """Take note that a scope's state was replaced."""
+        shadow = self.shadow(service, scope)
+        shadow.born.pop(scope.region, None)
+        shadow.replace(scope.region, records)
+
+    def settle(self) -> list[Settled]:
+        """What was changed by what was noted since the last call."""
+        touched, self._touched = self._touched, {}
+        settled: list[Settled] = []
+        for shadow, groups in touched.items():
+            born, shadow.born = shadow.born, {}
+            for changes in (born, shadow.refresh(groups)):
+                settled.extend(_settled(shadow, region, found) for region, found in changes.items())
+        return settled
+
+    def shadow(self, service: str, scope: Scope) -> Shadow:
+        """What is known of the backend that holds a scope of a service."""
+        adapter = self._adapters[service]
+        return self._shadow(service, adapter.backends[scope.account_id][adapter.place(scope.region)])
+
+    def scopes(self) -> set[Scope]:
+        """Those in which there is anything."""
+        return {Scope(key[1], region) for key, shadow in self._shadows.items() for region in shadow.regions()}
+
+    def recount(self) -> list[Settled]:
+        """What has changed unseen: by whoever went round the gate."""
+        for shadow in self._shadows.values():
+            self._touch(shadow, [_EVERYTHING])
+        return self.settle()
+
+    def named(self) -> set[str]:
+        """The digests of all bodies that anything names."""
+        return {
+            digest
+            for shadow in self._shadows.values()
+            for part in shadow._groups.values()
+            for record in part.resources.values()
+            for digest in shadow.adapter.digests(record)
+        }
+
+    def _shadow(self, service: str, backend: Any) -> Shadow:
+        key = (service, backend.account_id, backend.region_name)
+        found = self._shadows.get(key)
+        if found is None:
+            found = self._shadows[key] = Shadow(self._adapters[service], backend)
+            if found.born:
+                self._touch(found, ())
+        elif found.backend is not backend:  # somebody has reset the emulator
+            found.backend = backend
+            self._touch(found, [_EVERYTHING])
+        return found
+
+    def _touch(self, shadow: Shadow, groups: Iterable[Group]) -> None:
+        self._touched.setdefault(shadow, {}).update(dict.fromkeys(groups))
+
+
+def _groups_of(touch: Touch | None, backend: Any, args: Any, kwargs: Any) -> Sequence[Group | Elsewhere]:
+    """What a call may change; everything, where nobody can tell: the emulator is to answer bad input, not we."""
+    if touch is None:
+        return (_EVERYTHING,)
+    try:
+        return list(touch(backend, *args, **kwargs))
+    except Exception:
+        return (_EVERYTHING,)
+
+
+def _settled(shadow: Shadow, region: str, changes: list[Change[Resource]]) -> Settled:
+    delta: Delta[Resource] = tuple(sorted(changes, key=lambda change: change.resource))
+    return Settled(shadow.adapter.service_name, Scope(shadow.backend.account_id, region), delta)

@@ -1,0 +1,382 @@
+"""A mock AWS: the emulator's services as one world."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack
+from types import TracebackType
+from typing import Any, TypeVar
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from holdfast.pages import Page
+from holdfast.store import Store, open_store
+from holdfast.worlds.aws import instruments
+from holdfast.worlds.aws.adapter import Touch
+from holdfast.worlds.aws.bodies import StoredBodies
+from holdfast.worlds.aws.emulator import check_emulator
+from holdfast.worlds.aws.errors import WorldAttached, WorldClosed
+from holdfast.worlds.aws.events import WorldEvent, events_of
+from holdfast.worlds.aws.gate import GATE
+from holdfast.worlds.aws.journal import Journal
+from holdfast.worlds.aws.patching import client_of, patched
+from holdfast.worlds.aws.resource import Resource
+from holdfast.worlds.aws.scopes import DEFAULT_ACCOUNT, DEFAULT_REGION, GLOBAL, check_aws_scope
+from holdfast.worlds.aws.service import AwsService
+from holdfast.worlds.aws.services import ADAPTERS
+from holdfast.worlds.aws.sql import Place, SqlAws
+from holdfast.worlds.aws.stored import read_records
+from holdfast.worlds.aws.tracking import Tracker
+from holdfast.worlds.aws.universe import Universe
+from holdfast.worlds.checkpoints import Checkpoint, Reference
+from holdfast.worlds.comparing import WorldDiff
+from holdfast.worlds.model import Delta, Scope, StateView, check_name
+from holdfast.worlds.notifier import StateChange
+from holdfast.worlds.restoring import Restored
+from holdfast.worlds.world import World
+
+T = TypeVar("T")
+_open: WeakValueDictionary[tuple[int, str], AwsWorld] = WeakValueDictionary()
+_opening = threading.Lock()
+
+
+class Overtaken(Exception):
+    """What a long poll waited for was replaced by a restore: it begins anew."""
+
+
+class AwsWorld:
+    """A mock AWS, whose whole state can be seen, put back, merged, compared and watched.
+
+    ``with AwsWorld(store) as world:`` has boto3 and botocore speak to it within the block, in all threads; clients of
+    :meth:`client` do so at any time. Safe to use from any thread, but not inside a unit of work of ``store``. A process
+    may have several worlds.
+
+    Attached to a store, what a client has its answer for is in the store (WO-12): whoever opens the world next has it.
+    Detached, the world is as fast as the emulator, and gone with the process; its checkpoints, too.
+
+    Args:
+        store: to attach it to, open; stays the caller's. ``None``: detached.
+        name: of the world, unique within the store.
+        account: of clients whose credentials name none.
+        region: where a client's region is not told.
+        takeover: have it even if another process has it, which can change nothing from then on.
+
+    Raises:
+        InvalidScope: a name, account or region that cannot be one.
+        WorldAttached: another process has it.
+        UnsupportedEmulator: the installed moto is not one of those that views are complete for.
+        RestorePending, RestoreStuck: as :class:`~holdfast.worlds.World`.
+        InvalidView, ViewVersion: what the store holds is of another version of Holdfast.
+
+    Attributes:
+        s3, dynamodb, sqs, sns, secretsmanager, ssm, iam, kms, events, logs: the services.
+        world: checkpoints and restores of all of them (:class:`~holdfast.worlds.World`).
+    """
+
+    s3: AwsService
+    dynamodb: AwsService
+    sqs: AwsService
+    sns: AwsService
+    secretsmanager: AwsService
+    ssm: AwsService
+    iam: AwsService
+    kms: AwsService
+    events: AwsService
+    logs: AwsService
+
+    def __init__(
+        self,
+        store: Store | None = None,
+        name: str = "aws",
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        region: str = DEFAULT_REGION,
+        takeover: bool = False,
+    ) -> None:
+        check_emulator()
+        self.name = check_name(name, "a world")
+        self.account_id, self.region = check_aws_scope(account, region)
+        self._ending = ExitStack()
+        self.store = store or self._ending.enter_context(open_store("sqlite://"))
+        self.bodies = StoredBodies(self.store)
+        self.at_work = _AtWork(self)
+        self._universe = Universe()
+        self._moved = threading.Condition()
+        self._moves = self._replaced = 0
+        self._closed = False
+        adapters = {adapter.service_name: adapter(self.bodies) for adapter in ADAPTERS}
+        self.tracker = Tracker(adapters)
+        self.services = {name: AwsService(adapter, self) for name, adapter in adapters.items()}
+        for service, one in self.services.items():
+            setattr(self, service, one)
+        with ExitStack() as unless_open:
+            unless_open.callback(self._ending.close)
+            instruments.lay(adapters.values())
+            self._ending.callback(instruments.lift)
+            self._journal = self._attached(store, takeover=takeover) if store is not None else None
+            self.world = World(self.store, self.name, self.services.values(), self._first_scopes())
+            unless_open.pop_all()
+
+    @classmethod
+    def shared(cls, store: Store, name: str, *, account: str, region: str, takeover: bool) -> AwsWorld:
+        """The attached world of that name which this process has open already, or a new one. It is closed once nobody
+        has it any more. Raises as the class does."""
+        with _opening:
+            found = _open.get((id(store), name))
+            if found is None or not found.ours():
+                found = _open[id(store), name] = cls(store, name, account=account, region=region, takeover=takeover)
+                weakref.finalize(found, found._ending.close).atexit = False
+            return found
+
+    def ours(self) -> bool:
+        """Whether it is open, and no other process has attached it since."""
+        return not self._closed and (self._journal is None or self._journal.ours())
+
+    # -- for users ----------------------------------------------------------------------------------------------
+
+    def client(self, service: str, *, account: str | None = None, region: str | None = None, **more: Any) -> Any:
+        """A boto3 client of this world, whatever else is patched; ``more`` goes to boto3.
+
+        Raises:
+            InvalidAccount: no 12 digits.
+        """
+        return client_of(self, service, account or self.account_id, region or self.region, **more)
+
+    def patched(self) -> AbstractContextManager[None]:
+        """Have all of boto3 speak to this world during the block."""
+        return patched(self)
+
+    def scopes(self) -> list[Scope]:
+        """The accounts and regions in use; each account's ``global`` region is."""
+        with self.at_work:
+            found = self.tracker.scopes() | set(self.world.scopes())
+        return sorted(found | {Scope(scope.account_id, GLOBAL) for scope in found})
+
+    def snapshot(self) -> dict[tuple[str, Scope], StateView[Any]]:
+        """All services' views in all scopes, of one moment."""
+        return self.world.snapshot(self.scopes())
+
+    def checkpoint(self, name: str | None = None, **moment: Any) -> Checkpoint:
+        """Keep what the world is now, of one moment; see :meth:`~holdfast.worlds.World.checkpoint`."""
+        return self.world.checkpoint(name, self.scopes(), **moment)
+
+    def restore(self, checkpoint: Reference, *, run: UUID | None = None, actor: str = "system") -> Restored:
+        """Make the whole world what it was: scopes that came into use since are empty again. Raises as
+        :meth:`~holdfast.worlds.World.restore`."""
+        target = self.world.find(checkpoint)
+        views = self.world.views(target)
+        later = [scope for scope in self.scopes() if scope not in {part[1] for part in views}]
+        filled = {part: view for part, view in self.world.snapshot(later).items() if view.resources} if later else {}
+        if filled:
+            empty = {part: msgspec.structs.replace(view, resources={}) for part, view in filled.items()}
+            target = self.world.record(views | empty)
+        return self.world.restore(target, run=run, actor=actor)
+
+    def reset(self) -> None:
+        """Empty the whole world: each service in each scope."""
+        for scope in self.scopes():
+            for service in self.services.values():
+                if service.covers(scope):
+                    service.restore(*scope, msgspec.structs.replace(service.snapshot(*scope), resources={}))
+
+    def diff(self, before: Reference, after: Reference | None = None) -> WorldDiff:
+        """What leads from one checkpoint to another, or to what is there now (WO-9)."""
+        return self.world.diff(before, after)
+
+    def checkpoints(self, *, limit: int | None = None, after: str | None = None) -> Page[Checkpoint]:
+        """The world's checkpoints, newest first."""
+        return self.world.checkpoints(limit=limit, after=after)
+
+    def subscribe(self, listener: Callable[[WorldEvent], None]) -> Callable[[], None]:
+        """Have ``listener`` called with every change of any resource, in a thread of its own; returns the unsubscribe
+        (WO-5)."""
+
+        def hear(change: StateChange[Resource]) -> None:
+            for event in events_of(change):
+                listener(event)
+
+        with ExitStack() as subscribed:
+            for service in self.services.values():
+                subscribed.callback(service.notifier.subscribe(hear))
+            return subscribed.pop_all().close
+
+    def close(self) -> None:
+        """Give the world up; what is attached stays in the store. A second call does nothing."""
+        with GATE:
+            if self._closed:
+                return
+            self._closed = True
+            self._universe.vanish()
+        self._move()  # long polls end
+        self._ending.close()
+
+    def __enter__(self) -> AwsWorld:
+        self._ending.enter_context(self.patched())
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    # -- for what serves clients --------------------------------------------------------------------------------
+
+    def serve(self, work: Callable[[], T]) -> T:
+        """Have the emulator do something for a client, inside the gate; returns once it is journalled.
+
+        Raises:
+            WorldTakenOver, StoreError: it cannot be; it may or may not have been done.
+            WorldClosed: the world is closed.
+        """
+        while True:
+            try:
+                with self.at_work:
+                    answer = work()
+                break
+            except Overtaken:
+                continue
+        self.committed()
+        self.publish()
+        return answer
+
+    def committed(self) -> None:
+        """Wait until all that was changed so far is journalled."""
+        if self._journal is not None:
+            self._journal.wait(self._journal.note({}, {}))
+
+    def publish(self) -> None:
+        """Let listeners hear what was changed."""
+        for service in self.services.values():
+            service.publish()
+
+    # -- for the instruments and services -----------------------------------------------------------------------
+
+    def note(self, service: str, backend: Any, touch: Touch | None, args: Any, kwargs: Any) -> None:
+        """See :class:`~holdfast.worlds.aws.instruments.Listener`."""
+        self.tracker.note(service, backend, touch, args, kwargs)
+
+    def pause(self, queue: Any, seconds: float) -> None:
+        """Wait outside the gate until anything moves, at most ``seconds``; what was changed so far is settled before.
+
+        Raises:
+            Overtaken: a restore came in between.
+            WorldClosed: the world was closed.
+        """
+        self.settle()
+        moves, replaced = self._moves, self._replaced
+        outer, self.at_work.outer = self.at_work.outer, []
+        instruments.at_work = None
+        depth = GATE.leave()
+        try:
+            with self._moved:
+                self._moved.wait_for(lambda: self._moves != moves or self._closed, seconds)
+        finally:
+            GATE.come_back(depth)
+            self.at_work.outer = outer
+            self.appear()
+        if self._replaced != replaced:
+            raise Overtaken
+
+    def appear(self) -> None:
+        """Have the emulator work on this world. Inside the gate.
+
+        Raises:
+            WorldClosed: the world was closed.
+        """
+        if self._closed:
+            raise WorldClosed(self.name)
+        self._universe.appear()
+        instruments.at_work = self
+
+    def settle(self) -> None:
+        """Tell and note what was changed. Inside the gate."""
+        for service, scope, delta in self.tracker.settle():
+            self.services[service].tell(scope, delta)
+            self._note(service, scope, delta)
+
+    def changed(self, service: str, scope: Scope, delta: Delta[Resource]) -> None:
+        """Take note of a restore or merge. Inside the gate."""
+        self._replaced += 1
+        self._note(service, scope, delta)
+
+    def _note(self, service: str, scope: Scope, delta: Delta[Resource]) -> None:
+        if self._journal is not None:
+            adapter = self.services[service].adapter
+            named = {Place(service, *scope, change.resource): change.after for change in delta}
+            self._journal.note(
+                {place: None if record is None else _text(record) for place, record in named.items()},
+                {place: tuple(adapter.digests(record)) for place, record in named.items() if record is not None},
+            )
+        elif self.bodies.crowded:
+            self.bodies.thin(self.tracker.named())
+        self._move()
+
+    def _move(self) -> None:
+        with self._moved:
+            self._moves += 1
+            self._moved.notify_all()
+
+    # -- opening ------------------------------------------------------------------------------------------------
+
+    def _first_scopes(self) -> Iterable[Scope]:
+        return Scope(self.account_id, self.region), Scope(self.account_id, GLOBAL)
+
+    def _attached(self, store: Store, *, takeover: bool) -> Journal:
+        release = store.backend.hold(f"aws-{self.name}")
+        if release is not None:
+            self._ending.callback(release)
+        elif not takeover:
+            there = store.read(lambda tx: SqlAws(tx).get(self.name))
+            raise WorldAttached(self.name, there.holder if there else "another process")
+        holder = f"{socket.gethostname()}, process {os.getpid()}"
+        attachment = store.run(lambda tx: SqlAws(tx).attach(self.name, holder))
+        rows = store.read(lambda tx: SqlAws(tx).resources(attachment.num))
+        found = read_records({service.service_name: service.adapter for service in self.services.values()}, rows)
+        with self.at_work:
+            for (service, scope), records in found.items():
+                self.services[service].adopt(scope, records)
+        return Journal(store, self.name, attachment, self.bodies)
+
+
+class _AtWork(AbstractContextManager[None]):
+    """Inside the gate, with the world in the emulator; may be entered again by the thread that is in it, and from
+    within another world's.
+
+    Attributes:
+        outer: the worlds that were at work when it was entered, the innermost last.
+    """
+
+    def __init__(self, world: AwsWorld) -> None:
+        self._world = world
+        self.outer: list[instruments.Listener | None] = []
+
+    def __enter__(self) -> None:
+        GATE.__enter__()
+        outer = instruments.at_work
+        if outer is not self._world:
+            try:
+                self._world.appear()
+            except BaseException:
+                GATE.__exit__(None, None, None)
+                raise
+        self.outer.append(outer)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        outer = self.outer.pop()
+        try:
+            if outer is not self._world and instruments.at_work is self._world:
+                self._world.settle()
+        finally:
+            if outer is None:
+                instruments.at_work = None
+            elif outer is not self._world:
+                outer.appear()
+            GATE.__exit__(kind, error, at)
+
+
+def _text(record: Resource) -> str:
+    return msgspec.json.encode(record).decode()
