@@ -27,6 +27,10 @@ class Listener(Protocol):
         """A method of a backend is about to be called."""
         ...
 
+    def note_all(self) -> None:
+        """Any service may be changed, without its backend being called."""
+        ...
+
     def appear(self) -> None:
         """Have the emulator work on this world again."""
         ...
@@ -53,6 +57,7 @@ def lay(adapters: Iterable[Adapter[Any]]) -> None:
         for adapter in adapters:
             _watch(adapter)
         _put(Queue, "wait_for_messages", _waiting(Queue.wait_for_messages))
+        _put(BaseResponse, "call_action", _told(BaseResponse.call_action))
         _put(BaseResponse, "get_current_account", _account_told(BaseResponse.get_current_account))
 
 
@@ -89,6 +94,16 @@ def _noted(service: str, method: Any, touch: Touch | None) -> Any:
 
     noted.__wrapped__ = method  # type: ignore[attr-defined]
     return noted
+
+
+def _told(original: Any) -> Any:
+    def call_action(self: Any) -> Any:
+        """CloudFormation changes what it finds in other services without asking their backends."""
+        if at_work is not None and self.service_name == "cloudformation":
+            at_work.note_all()
+        return original(self)
+
+    return call_action
 
 
 def _waiting(original: Any) -> Any:

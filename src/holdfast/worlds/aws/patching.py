@@ -79,7 +79,8 @@ def client_of(world: Server, service: str, account: str, region: str, **more: An
         status, headers, body = found
         return AWSResponse(request.url, status, headers, MockRawResponse(body))
 
-    client.meta.events.register_first("before-send", send)
+    client.meta.events.unregister("before-send", botocore_stubber)  # every handler is called, not the first alone
+    client.meta.events.register("before-send", send)
     return client
 
 

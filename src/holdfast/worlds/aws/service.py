@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from holdfast.worlds.aws.adapter import Adapter
+from holdfast.worlds.aws.adapter import Adapter, Group
 from holdfast.worlds.aws.bodies import StoredBodies
 from holdfast.worlds.aws.errors import WrongRegion
 from holdfast.worlds.aws.resource import Resource
@@ -140,23 +140,19 @@ class AwsService(ResourceService[Resource]):
         return super()._merged(present, self._ranked(present, view), policy, dry_run=dry_run)
 
     def _ranked(self, present: Mapping[str, Resource], view: Mapping[str, Resource]) -> dict[str, Resource]:
-        """``view`` with the ranks that its resources get beside the present ones: new ones stand behind all, but for
-        earlier states of what is there: what a read answers by default stays what it was (WO-3)."""
-        top = max((record.rank for record in present.values()), default=0)
-        lowest: dict[tuple[str, ...], int] = {}
+        """``view`` with earlier states of what is there behind it: what a read answers by default stays what it was
+        (WO-3). Else the two lists that a merge makes one of are mixed as their ranks have it."""
+        lowest: dict[Group, int] = {}
         for name, record in present.items():
             group = self.adapter.group_of(name)
-            lowest[group] = min(record.rank, lowest.get(group, record.rank))
-        found: dict[str, Resource] = {}
-        for name, record in sorted(view.items(), key=_rank, reverse=True):
+            if group[0] in self.adapter.merged_below:
+                lowest[group] = min(record.rank, lowest.get(group, record.rank))
+        found = dict(view)
+        for name, record in sorted(view.items(), key=_rank, reverse=True) if lowest else ():
             group = self.adapter.group_of(name)
-            if name in present:
-                rank = present[name].rank
-            elif group[0] in self.adapter.merged_below and group in lowest:
-                rank = lowest[group] = lowest[group] - 1
-            else:
-                rank = top + len(view) - len(found)
-            found[name] = msgspec.structs.replace(record, rank=rank)
+            if group in lowest and name not in present:
+                lowest[group] -= 1
+                found[name] = msgspec.structs.replace(record, rank=lowest[group])
         return found
 
 

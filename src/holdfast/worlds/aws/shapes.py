@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from json import dumps, loads
+from math import isfinite
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -57,6 +58,8 @@ def lossless(value: Any) -> Any:
     """A JSON value that :func:`as_it_was` makes ``value`` of again: what JSON has no word for is an object of one name
     that begins with ``$``."""
     kind = type(value)
+    if kind is float and not isfinite(value):
+        return {"$float": repr(value)}
     if kind in _SCALARS and kind is not bytes:
         return value
     if isinstance(value, dict):
@@ -92,6 +95,7 @@ _WORDS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "$tuple": (tuple, lambda value: [lossless(item) for item in value], lambda item: tuple(map(as_it_was, item))),
     "$set": (set, lambda value: sorted(map(lossless, value)), lambda item: set(map(as_it_was, item))),
     "$decimal": (Decimal, str, Decimal),
+    "$float": (float, repr, float),
 }
 PLAIN = Way(plain, plain)
 LOSSLESS = Way(lossless, as_it_was)

@@ -89,7 +89,7 @@ class Shadow:
         last = None
         for name, record in new.resources.items():
             known = before.get(name)
-            if known is not None and (last is None or known.rank > last):
+            if known is not None and (last is None or known.rank >= last):
                 rank = known.rank
             else:
                 self._top = rank = self._top + 1
@@ -150,10 +150,14 @@ class Tracker:
         """Those in which there is anything."""
         return {Scope(key[1], region) for key, shadow in self._shadows.items() for region in shadow.regions()}
 
-    def recount(self) -> list[Settled]:
-        """What has changed unseen: by whoever went round the gate."""
+    def note_all(self) -> None:
+        """Take note that anything may be changed."""
         for shadow in self._shadows.values():
             self._touch(shadow, [_EVERYTHING])
+
+    def recount(self) -> list[Settled]:
+        """What has changed unseen: by whoever went round the gate."""
+        self.note_all()
         return self.settle()
 
     def named(self) -> set[str]:

@@ -259,6 +259,10 @@ class AwsWorld:
         """See :class:`~holdfast.worlds.aws.instruments.Listener`."""
         self.tracker.note(service, backend, touch, args, kwargs)
 
+    def note_all(self) -> None:
+        """See :class:`~holdfast.worlds.aws.instruments.Listener`."""
+        self.tracker.note_all()
+
     def pause(self, queue: Any, seconds: float) -> None:
         """Wait outside the gate until anything moves, at most ``seconds``; what was changed so far is settled before.
 
