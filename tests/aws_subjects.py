@@ -90,6 +90,59 @@ class SqsSubject(AwsSubject):
         yield with_resources(view, {**view.resources, "queue/other": view.resources[name]}), path_of("queue/other")
 
 
+class DynamoDbSubject(AwsSubject):
+    """Numbers are items of one table, which is there from the first of them on."""
+
+    service_name = "dynamodb"
+
+    def table(self, account_id: str, region: str) -> Any:
+        client = self.client(account_id, region)
+        with suppress(ClientError):
+            client.create_table(
+                TableName="t",
+                KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+        return client
+
+    def put(self, account_id: str, region: str, n: int, variant: int) -> None:
+        self.table(account_id, region).put_item(TableName="t", Item=_item(n, variant))
+
+    def put_pair(self, account_id: str, region: str, n: int, m: int, variant: int) -> None:
+        puts = [{"PutRequest": {"Item": _item(number, variant)}} for number in (n, m)]
+        self.table(account_id, region).batch_write_item(RequestItems={"t": puts})
+
+    def remove(self, account_id: str, region: str, n: int) -> None:
+        client = self.client(account_id, region)
+        client.delete_item(TableName="t", Key={"k": {"S": str(n)}})
+        if not client.scan(TableName="t")["Items"]:
+            client.delete_table(TableName="t")
+
+    def read(self, account_id: str, region: str, n: int) -> None:
+        client = self.client(account_id, region)
+        client.list_tables()
+        with suppress(ClientError):
+            client.describe_table(TableName="t")
+            client.get_item(TableName="t", Key={"k": {"S": str(n)}})
+            client.scan(TableName="t")
+
+    def tries(self, client: Any, n: int) -> Iterator[Callable[[], object]]:
+        yield lambda: client.put_item(TableName="absent", Item=_item(n, 0))
+        yield lambda: client.put_item(TableName="t", Item={"other": {"S": "x"}})
+        yield lambda: client.delete_table(TableName="absent")
+
+    def spoilt(self, view: Any) -> Iterable[tuple[Any, str | None]]:
+        name = next(name for name in view.resources if name.startswith("item/"))
+        alone = {name: view.resources[name]}
+        yield with_resources(view, alone), path_of(name)
+        yield with_resources(view, {**view.resources, "item/t/S:other": view.resources[name]}), "item/t/S:other"
+
+
+def _item(n: int, variant: int) -> dict[str, Any]:
+    return {"k": {"S": str(n)}, "variant": {"N": str(variant)}, "body": {"B": bytes([n % 256, variant % 256])}}
+
+
 @contextmanager
 def opened(subject: type[AwsSubject], url: str | None) -> Iterator[AwsSubject]:
     """A fresh world, detached or attached to the store at ``url``, with a client of one service."""
@@ -105,4 +158,4 @@ def opened(subject: type[AwsSubject], url: str | None) -> Iterator[AwsSubject]:
             store.close()
 
 
-SUBJECTS: tuple[type[AwsSubject], ...] = (SqsSubject,)
+SUBJECTS: tuple[type[AwsSubject], ...] = (SqsSubject, DynamoDbSubject)

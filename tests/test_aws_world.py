@@ -140,6 +140,14 @@ def test_a_long_poll_that_a_restore_overtakes_sees_the_queue_that_is_there_now(w
     assert [message["Body"] for message in answers[0]["Messages"]] == ["new"]
 
 
+def test_texts_that_nothing_can_hold_are_refused(world: AwsWorld) -> None:
+    dynamodb = world.client("dynamodb")
+    with pytest.raises(ClientError, match="surrogate"):
+        dynamodb.put_item(TableName="t", Item={"k": {"S": "\ud800"}})
+    with pytest.raises(ClientError, match="not found"):
+        dynamodb.put_item(TableName="t", Item={"k": {"S": "\\ud800 \U0001f600"}})
+
+
 # -- events -----------------------------------------------------------------------------------------------------------
 
 

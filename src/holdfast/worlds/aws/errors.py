@@ -66,7 +66,7 @@ class WorldTakenOver(Conflict):
         self.world = world
 
 
-class WorldClosed(InvalidInput):
+class WorldClosed(Conflict):
     """The world was closed, and is asked for something."""
 
     code = "world_closed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 from moto.core.custom_responses_mock import reset_responses_mock
 from moto.core.models import botocore_stubber, responses_mock
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, InvalidInput, NotSerialisable
 
 T = TypeVar("T")
 Answer = tuple[int, dict[str, Any], Any]
@@ -40,6 +41,7 @@ _chosen: ContextVar[Server | None] = ContextVar("aws_world", default=None)
 _entered: list[Server] = []
 _lock = threading.Lock()
 _emulate = BotocoreStubber.process_request
+_SURROGATE = re.compile(rb"\\\\u[dD][89a-fA-F]")
 _SECRET = "holdfast"  # noqa: S105 - any will do: the emulator asks for none
 
 
@@ -47,14 +49,32 @@ def answer(world: Server, request: AWSPreparedRequest) -> Answer | None:
     """The world's answer to a request of botocore; ``None``: it has none for that host. What it could not write is
     an answer, too: 503, which clients try again."""
     try:
+        check_storable(request.body)
         return world.serve(lambda: _emulate(botocore_stubber, request))
     except HoldfastError as error:
         return refusal(error, as_json="x-amz-target" in request.headers)
 
 
+def check_storable(body: Any) -> None:
+    """See that no text in a request's body is one that no file, database or JSON can hold.
+
+    Raises:
+        NotSerialisable: half of a pair of surrogates is in it.
+    """
+    text = body if isinstance(body, bytes) else body.encode("utf-8", "replace") if isinstance(body, str) else b""
+    if _SURROGATE.search(text):
+        try:
+            json.dumps(json.loads(text), ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise NotSerialisable("A text of the request holds half of a surrogate pair.") from error
+        except ValueError:  # no JSON: its backslashes mean nothing
+            return
+
+
 def refusal(error: HoldfastError, *, as_json: bool) -> Answer:
     """An error of the world in the form in which AWS tells of one."""
-    return fault(503, "ServiceUnavailable", f"{error.message} {error.remedy or ''}".strip(), as_json=as_json)
+    status, code = (400, "SerializationException") if isinstance(error, InvalidInput) else (503, "ServiceUnavailable")
+    return fault(status, code, f"{error.message} {error.remedy or ''}".strip(), as_json=as_json)
 
 
 def fault(status: int, code: str, told: str, *, as_json: bool) -> Answer:

@@ -89,6 +89,7 @@ class AwsService(ResourceService[Resource]):
         Raises:
             InvalidView, MissingBlob: they cannot be.
         """
+        self._refuse_faults(records)
         self._install(scope, dict(sorted(records.items(), key=_rank)))
 
     def _settled(self) -> None:
@@ -113,7 +114,6 @@ class AwsService(ResourceService[Resource]):
         return delta
 
     def _install(self, scope: Scope, records: Mapping[str, Resource]) -> None:
-        self._refuse_faults(records)
         taken = self.adapter.obstacle(*scope, records)
         if taken is not None:
             raise InvalidView(self.service_name, f"{path_of(taken.resource)}.{taken.field}", taken.fault)
@@ -137,7 +137,11 @@ class AwsService(ResourceService[Resource]):
     def _merged(
         self, present: Mapping[str, Resource], view: Mapping[str, Resource], policy: Policy, *, dry_run: bool
     ) -> MergeReport[Resource]:
-        return super()._merged(present, self._ranked(present, view), policy, dry_run=dry_run)
+        report = super()._merged(present, self._ranked(present, view), policy, dry_run=dry_run)
+        merged = dict(present)
+        apply_delta(merged, report.delta)
+        self._refuse_faults(merged)  # what each of them may name, both together may not have
+        return report
 
     def _ranked(self, present: Mapping[str, Resource], view: Mapping[str, Resource]) -> dict[str, Resource]:
         """``view`` with earlier states of what is there behind it: what a read answers by default stays what it was

@@ -16,11 +16,16 @@ _EVERYTHING: Group = ("*",)
 
 
 class Settled(NamedTuple):
-    """What was done to one service in one scope."""
+    """What was done to one service in one scope.
+
+    Attributes:
+        born: by the emulator itself, which has things there from the beginning: nobody's news.
+    """
 
     service: str
     scope: Scope
     delta: Delta[Resource]
+    born: bool = False
 
 
 class Shadow:
@@ -37,7 +42,7 @@ class Shadow:
         self._groups: dict[Group, Part[Resource]] = {}
         self._top = 0
         self.born = self.refresh([_EVERYTHING])
-        """What the emulator had there from the beginning: nobody was told of it yet."""
+        """What the emulator had there from the beginning: it is not noted yet."""
 
     def records(self, region: str) -> Records:
         """All records of a region."""
@@ -137,8 +142,8 @@ class Tracker:
         settled: list[Settled] = []
         for shadow, groups in touched.items():
             born, shadow.born = shadow.born, {}
-            for changes in (born, shadow.refresh(groups)):
-                settled.extend(_settled(shadow, region, found) for region, found in changes.items())
+            settled.extend(_settled(shadow, region, found, born=True) for region, found in born.items())
+            settled.extend(_settled(shadow, region, found) for region, found in shadow.refresh(groups).items())
         return settled
 
     def shadow(self, service: str, scope: Scope) -> Shadow:
@@ -196,6 +201,6 @@ def _groups_of(touch: Touch | None, backend: Any, args: Any, kwargs: Any) -> Seq
         return (_EVERYTHING,)
 
 
-def _settled(shadow: Shadow, region: str, changes: list[Change[Resource]]) -> Settled:
+def _settled(shadow: Shadow, region: str, changes: list[Change[Resource]], *, born: bool = False) -> Settled:
     delta: Delta[Resource] = tuple(sorted(changes, key=lambda change: change.resource))
-    return Settled(shadow.adapter.service_name, Scope(shadow.backend.account_id, region), delta)
+    return Settled(shadow.adapter.service_name, Scope(shadow.backend.account_id, region), delta, born)

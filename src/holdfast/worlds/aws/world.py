@@ -298,8 +298,9 @@ class AwsWorld:
 
     def settle(self) -> None:
         """Tell and note what was changed. Inside the gate."""
-        for service, scope, delta in self.tracker.settle():
-            self.services[service].tell(scope, delta)
+        for service, scope, delta, born in self.tracker.settle():
+            if not born:
+                self.services[service].tell(scope, delta)
             self._note(service, scope, delta)
 
     def changed(self, service: str, scope: Scope, delta: Delta[Resource]) -> None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from holdfast.worlds.aws.adapter import Adapter
+from holdfast.worlds.aws.services.dynamodb import DynamoDbAdapter
+from holdfast.worlds.aws.services.events import EventsAdapter
+from holdfast.worlds.aws.services.iam import IamAdapter
+from holdfast.worlds.aws.services.kms import KmsAdapter
+from holdfast.worlds.aws.services.logs import LogsAdapter
 from holdfast.worlds.aws.services.sqs import SqsAdapter
 
-ADAPTERS: tuple[type[Adapter[Any]], ...] = (SqsAdapter,)
+ADAPTERS: tuple[type[Adapter[Any]], ...] = (IamAdapter, KmsAdapter, DynamoDbAdapter, SqsAdapter, EventsAdapter, LogsAdapter)
 """In the order in which they are restored."""
