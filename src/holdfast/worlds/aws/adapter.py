@@ -141,14 +141,14 @@ class Adapter(ABC, Generic[R]):
         are not those of their records. Pure."""
         return iter(())
 
+    def beside(self, present: Mapping[str, R], record: R) -> R:
+        """A record that a merge adds to a group, as it is to stand beside ``present``, what is there of the group: reads
+        that name neither are answered as before (WO-3)."""
+        return record
+
     def digests(self, record: R) -> Iterable[str]:
         """The bodies that a record names."""
         return ()
-
-    def holder(self, backend: Any, group: Group) -> Any:
-        """The backend that has a group which ``backend`` is asked to change: another account's, where the emulator lets
-        accounts write into each other's. Asked before the method is called."""
-        return backend
 
     def obstacle(self, account_id: str, region: str, resources: Mapping[str, R]) -> Fault | None:
         """Why the resources cannot be in that account and region, whatever is there now: another holds their names."""

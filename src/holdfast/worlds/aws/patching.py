@@ -41,7 +41,7 @@ _chosen: ContextVar[Server | None] = ContextVar("aws_world", default=None)
 _entered: list[Server] = []
 _lock = threading.Lock()
 _emulate = BotocoreStubber.process_request
-_SURROGATE = re.compile(rb"\\\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SECRET = "holdfast"  # noqa: S105 - any will do: the emulator asks for none
 
 

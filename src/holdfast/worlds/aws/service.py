@@ -144,19 +144,22 @@ class AwsService(ResourceService[Resource]):
         return report
 
     def _ranked(self, present: Mapping[str, Resource], view: Mapping[str, Resource]) -> dict[str, Resource]:
-        """``view`` with earlier states of what is there behind it: what a read answers by default stays what it was
-        (WO-3). Else the two lists that a merge makes one of are mixed as their ranks have it."""
-        lowest: dict[Group, int] = {}
+        """``view`` as it is to stand beside what is there: what reads answer by default stays what it was (WO-3), older
+        states go behind. Else the two lists that a merge makes one of are mixed as their ranks have it."""
+        groups: dict[Group, dict[str, Resource]] = {}
         for name, record in present.items():
-            group = self.adapter.group_of(name)
-            if group[0] in self.adapter.merged_below:
-                lowest[group] = min(record.rank, lowest.get(group, record.rank))
+            groups.setdefault(self.adapter.group_of(name), {})[name] = record
+        lowest: dict[Group, int] = {}
         found = dict(view)
-        for name, record in sorted(view.items(), key=_rank, reverse=True) if lowest else ():
+        for name, record in sorted(view.items(), key=_rank, reverse=True):
             group = self.adapter.group_of(name)
-            if group in lowest and name not in present:
-                lowest[group] -= 1
-                found[name] = msgspec.structs.replace(record, rank=lowest[group])
+            if name in present or group not in groups:
+                continue
+            found[name] = self.adapter.beside(groups[group], record)
+            if group[0] in self.adapter.merged_below:
+                rank = lowest.get(group, min(one.rank for one in groups[group].values())) - 1
+                lowest[group] = rank
+                found[name] = msgspec.structs.replace(found[name], rank=rank)
         return found
 
 

@@ -10,7 +10,20 @@ from holdfast.worlds.aws.services.events import EventsAdapter
 from holdfast.worlds.aws.services.iam import IamAdapter
 from holdfast.worlds.aws.services.kms import KmsAdapter
 from holdfast.worlds.aws.services.logs import LogsAdapter
+from holdfast.worlds.aws.services.secretsmanager import SecretsManagerAdapter
+from holdfast.worlds.aws.services.sns import SnsAdapter
 from holdfast.worlds.aws.services.sqs import SqsAdapter
+from holdfast.worlds.aws.services.ssm import SsmAdapter
 
-ADAPTERS: tuple[type[Adapter[Any]], ...] = (IamAdapter, KmsAdapter, DynamoDbAdapter, SqsAdapter, EventsAdapter, LogsAdapter)
+ADAPTERS: tuple[type[Adapter[Any]], ...] = (
+    IamAdapter,
+    KmsAdapter,
+    DynamoDbAdapter,
+    SqsAdapter,
+    SnsAdapter,
+    SecretsManagerAdapter,
+    SsmAdapter,
+    EventsAdapter,
+    LogsAdapter,
+)
 """In the order in which they are restored."""

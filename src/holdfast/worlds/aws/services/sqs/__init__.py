@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from holdfast.worlds.aws.services.sqs.adapter import SqsAdapter
-from holdfast.worlds.aws.services.sqs.records import Message, Queue
+from holdfast.worlds.aws.services.sqs.records import Deletion, Message, Queue
 
-__all__ = ["Message", "Queue", "SqsAdapter"]
+__all__ = ["Deletion", "Message", "Queue", "SqsAdapter"]

@@ -14,9 +14,11 @@ class Queue(Resource, frozen=True, kw_only=True, tag="queue"):
 
     Attributes:
         dead_letter_queue: name of the one that its redrive policy names.
-        deleted_messages: receipt handles of what was deleted: deleting it again is no fault.
+        dead_letters_lost: that one was deleted; dead letters still go there, where nobody finds them.
         created_timestamp, last_modified_timestamp, last_purged_at: seconds since 1970.
-        delay_seconds, visibility_timeout, …: attributes of SQS, in its units.
+        delay_seconds, visibility_timeout, …: attributes of SQS, in its units; texts where a client misspelt their
+            names, as the emulator takes them.
+        others: attributes that SQS does not know, and the emulator keeps.
     """
 
     name: str
@@ -29,20 +31,21 @@ class Queue(Resource, frozen=True, kw_only=True, tag="queue"):
     policy: dict[str, Any]
     redrive_policy: dict[str, Any] | None
     dead_letter_queue: str | None
-    deleted_messages: list[str | None]
-    fifo_queue: bool
-    content_based_deduplication: bool
+    fifo_queue: bool | str
+    content_based_deduplication: bool | str
     deduplication_scope: str
     fifo_throughput_limit: str
-    delay_seconds: int
-    kms_data_key_reuse_period_seconds: int
+    delay_seconds: int | str
+    kms_data_key_reuse_period_seconds: int | str
     kms_master_key_id: str | None
-    maximum_message_size: int
-    message_retention_period: int
-    receive_message_wait_time_seconds: int
-    visibility_timeout: int
+    maximum_message_size: int | str
+    message_retention_period: int | str
+    receive_message_wait_time_seconds: int | str
+    visibility_timeout: int | str
     sqs_managed_sse_enabled: Any
     redrive_allow_policy: Any = msgspec.UNSET
+    dead_letters_lost: bool = False
+    others: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Message(Resource, frozen=True, kw_only=True, tag="message"):
@@ -71,3 +74,16 @@ class Message(Resource, frozen=True, kw_only=True, tag="message"):
     visible_at: float
     delayed_until: float
     user_id: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Deletion(Resource, frozen=True, kw_only=True, tag="deletion"):
+    """A receipt of a message that was deleted: ``deletion/QUEUE/HANDLE``. Deleting it again is no fault.
+
+    Attributes:
+        handle: of the receipt; ``None`` stands for the time before the first one.
+    """
+
+    handle: str | None
+
+
+SqsRecord = Queue | Message | Deletion
