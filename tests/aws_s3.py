@@ -111,3 +111,24 @@ def _lists(backend: Any) -> Iterator[Any]:
             for one in versions
             if hasattr(one, "_value_buffer")
         ]
+
+
+def versioned(s3: Any, status: str = "Enabled", bucket: str = "box") -> None:
+    """Set whether a bucket has versions."""
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+
+
+def begin(s3: Any, key: str, **options: Any) -> str:
+    """Begin an upload to the bucket ``box``; returns its id."""
+    return str(s3.create_multipart_upload(Bucket="box", Key=key, **options)["UploadId"])
+
+
+def part(s3: Any, key: str, upload: str, number: int, body: bytes) -> dict[str, Any]:
+    """Upload a part; returns what :func:`complete` names it by."""
+    etag = s3.upload_part(Bucket="box", Key=key, UploadId=upload, PartNumber=number, Body=body)["ETag"]
+    return {"PartNumber": number, "ETag": etag}
+
+
+def complete(s3: Any, key: str, upload: str, parts: list[dict[str, Any]]) -> Any:
+    """Complete an upload."""
+    return s3.complete_multipart_upload(Bucket="box", Key=key, UploadId=upload, MultipartUpload={"Parts": parts})

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from holdfast.worlds.model import Delta, Scope, StateView
 
 R = TypeVar("R")
+LINGER_SECONDS = 0.005
+"""How long a listener's thread looks away after it has heard everything."""
 log = logging.getLogger("holdfast.worlds")
 
 
@@ -108,11 +112,19 @@ class _Subscription(Generic[R]):
         self._queue.put(None)
 
     def _serve(self) -> None:
-        while (found := self._queue.get()) is not None:
+        while (found := self._next()) is not None:
             if isinstance(found, threading.Event):
                 found.set()
             elif not self._ended:
                 self._tell(found)
+
+    def _next(self) -> StateChange[R] | threading.Event | None:
+        """What comes next; awaited without being woken for each, as long as changes come one upon the other: to wake a
+        thread costs who publishes more than all else that telling does."""
+        with suppress(Empty):
+            return self._queue.get_nowait()
+        time.sleep(LINGER_SECONDS)
+        return self._queue.get()
 
     def _tell(self, change: StateChange[R]) -> None:
         try:

@@ -86,6 +86,8 @@ def _put(owner: Any, name: str, replacement: Any) -> None:
 def _watch(adapter: Adapter[Any]) -> None:
     backend = adapter.backends.backend
     for name, method in inspect.getmembers(backend, inspect.isfunction):
+        if isinstance(inspect.getattr_static(backend, name), staticmethod):
+            continue
         touch = adapter.touches.get(name)
         if touch is not None or not name.startswith(READS):
             _put(backend, name, _noted(adapter.service_name, method, touch))

@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 
 
-class Resource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False, tag_field="type"):
+class Resource(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False, tag_field="type", gc=False
+):
     """A resource of a service, as its view has it.
 
     Attributes:

@@ -109,6 +109,7 @@ class AwsWorld:
         self._universe = Universe()
         self._moved = threading.Condition()
         self._moves = self._replaced = 0
+        self._news = threading.local()  # who changes something tells of it, once the gate is open again
         self._closed = False
         adapters = {adapter.service_name: adapter(self.bodies) for adapter in ADAPTERS}
         self.tracker = Tracker(adapters)
@@ -250,7 +251,7 @@ class AwsWorld:
 
     def publish(self) -> None:
         """Let listeners hear what was changed."""
-        for service in self.services.values():
+        for service in self._news.__dict__.pop("of", ()):
             service.publish()
 
     # -- for the instruments and services -----------------------------------------------------------------------
@@ -301,6 +302,7 @@ class AwsWorld:
         for service, scope, delta, born in self.tracker.settle():
             if not born:
                 self.services[service].tell(scope, delta)
+                self._news.__dict__.setdefault("of", []).append(self.services[service])
             self._note(service, scope, delta)
 
     def changed(self, service: str, scope: Scope, delta: Delta[Resource]) -> None:

@@ -75,10 +75,7 @@ class Changes:
     def _stream(self, wanted: Wanted, place: int | None) -> Iterator[bytes]:
         yield f"retry: {_RETRY_MILLISECONDS}\n".encode()
         while True:
-            if place is None or place < self._count - len(self._kept):
-                place, told = self._count, [self._reset()]
-            else:
-                place, told = self._since(place, wanted)
+            place, told = self._behind(place, wanted)
             yield b"".join(told) or b": nothing new\n" + self._id(place) + b"\n"
             if not self._wait(wanted, place):
                 return
@@ -91,25 +88,31 @@ class Changes:
         def worth_telling() -> bool:
             nonlocal seen
             start, seen = seen, self._count
-            lost = start < self._count - len(self._kept)
-            return self._closed or lost or any(_fits(wanted, kept) for kept in self._behind(start))
+            return self._closed or self._lost(start) or any(_fits(wanted, kept) for kept in self._later(start))
 
         with self._news:
             self._news.wait_for(worth_telling, self._heartbeat)
             return not self._closed
 
-    def _since(self, place: int, wanted: Wanted) -> tuple[int, list[bytes]]:
+    def _behind(self, place: int | None, wanted: Wanted) -> tuple[int, list[bytes]]:
         """The events behind ``place``, and where they end."""
+        told: list[bytes] = []
         with self._news:
-            found = self._behind(place)[:_BATCH]
-        told = [
-            b"event: change\n" + self._id(number) + b"data: " + kept.text + b"\n\n"
-            for number, kept in enumerate(found, place + 1)
-            if _fits(wanted, kept)
-        ]
-        return place + len(found), told
+            if place is None or self._lost(place):
+                return self._count, [self._reset()]
+            for kept in self._later(place):
+                place += 1
+                if _fits(wanted, kept):
+                    told.append(b"event: change\n" + self._id(place) + b"data: " + kept.text + b"\n\n")
+                    if len(told) == _BATCH:
+                        break
+            return place, told
 
-    def _behind(self, place: int) -> list[_Kept]:
+    def _lost(self, place: int) -> bool:
+        """Whether some of what came after ``place`` is not kept any more."""
+        return place < self._count - len(self._kept)
+
+    def _later(self, place: int) -> list[_Kept]:
         """What is kept of what came after ``place``."""
         return [self._kept[at] for at in range(-min(self._count - place, len(self._kept)), 0)]
 

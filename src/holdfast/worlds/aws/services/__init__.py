@@ -10,6 +10,7 @@ from holdfast.worlds.aws.services.events import EventsAdapter
 from holdfast.worlds.aws.services.iam import IamAdapter
 from holdfast.worlds.aws.services.kms import KmsAdapter
 from holdfast.worlds.aws.services.logs import LogsAdapter
+from holdfast.worlds.aws.services.s3 import S3Adapter
 from holdfast.worlds.aws.services.secretsmanager import SecretsManagerAdapter
 from holdfast.worlds.aws.services.sns import SnsAdapter
 from holdfast.worlds.aws.services.sqs import SqsAdapter
@@ -18,6 +19,7 @@ from holdfast.worlds.aws.services.ssm import SsmAdapter
 ADAPTERS: tuple[type[Adapter[Any]], ...] = (
     IamAdapter,
     KmsAdapter,
+    S3Adapter,
     DynamoDbAdapter,
     SqsAdapter,
     SnsAdapter,
