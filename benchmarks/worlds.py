@@ -1,4 +1,4 @@
-"""What a world of files costs: the second snapshot, and going back by a few files.
+"""What worlds cost: of files, the second snapshot and going back by a few; of a mock AWS, :mod:`benchmarks.aws`.
 
 ``python -m benchmarks.worlds [--json] [--quick]``. A directory of 10,000 small files in a hundred folders. What it is
 compared with is our own work on all of the files in the same run: the first snapshot, the restore into an empty place.
@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import aws
 from benchmarks.command import Bench, run_cases
 from benchmarks.report import Figures
 from holdfast.store import Store, open_store
@@ -120,7 +121,7 @@ def bodies(store: Store) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    run_cases("What a world of files costs.", [SecondSnapshot(), RestoreOfFew()], arguments)
+    run_cases("What worlds cost.", [SecondSnapshot(), RestoreOfFew(), *aws.CASES], arguments)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import boto3
 from botocore.config import Config
 
 ACCOUNT, OTHER, REGION = "111111111111", "222222222222", "eu-west-1"
+SERVE = (sys.executable, "-m", "holdfast", "world", "serve", "--port", "0")
 
 
 class Reply(NamedTuple):
@@ -108,9 +109,10 @@ def environment(endpoint: str, account: str = ACCOUNT) -> dict[str, str]:
 
 
 def aws(endpoint: str, *words: str, account: str = ACCOUNT) -> str:
-    """What the AWS CLI says to a command."""
+    """What the AWS CLI says to a command; for SQS its version 1 minds no AWS_ENDPOINT_URL."""
+    told = ("--endpoint-url", endpoint) if words[0] == "sqs" else ()
     ended = subprocess.run(
-        [sys.executable, "-m", "awscli", *words],
+        [sys.executable, "-m", "awscli", *words, *told],
         env=environment(endpoint, account),
         capture_output=True,
         text=True,
@@ -122,8 +124,8 @@ def aws(endpoint: str, *words: str, account: str = ACCOUNT) -> str:
 
 @contextmanager
 def serving(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A real ``holdfast world serve`` that is ready, and its endpoint."""
-    command = [sys.executable, "-m", "holdfast", "world", "serve", "--port", "0", "--json", *options]
+    """A real ``holdfast world serve --json`` that is ready, and its endpoint."""
+    command = [*SERVE, "--json", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

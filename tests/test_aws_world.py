@@ -95,6 +95,25 @@ def test_worlds_of_one_process_are_apart_and_apart_from_plain_moto() -> None:
         assert [url.rpartition("/")[2] for url in plain.list_queues()["QueueUrls"]] == ["plain"]
 
 
+def test_whoever_resets_the_emulator_resets_no_world(world: AwsWorld) -> None:
+    with AwsWorld(name="other", account=A) as other:
+        for one in (world, other):
+            s3 = one.client("s3", region="us-east-1")
+            s3.create_bucket(Bucket="bucket")
+            s3.put_object(Bucket="bucket", Key="k", Body=one.name.encode())
+    quiet = AwsWorld(name="quiet", account=A)
+    try:
+        s3 = quiet.client("s3", region="us-east-1")
+        s3.create_bucket(Bucket="bucket")
+        s3.put_object(Bucket="bucket", Key="k", Body=b"quiet")
+        world.close()
+        with mock_aws():
+            boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="bucket")
+        assert s3.get_object(Bucket="bucket", Key="k")["Body"].read() == b"quiet"
+    finally:
+        quiet.close()
+
+
 def test_a_closed_world_answers_nobody(world: AwsWorld) -> None:
     client = world.client("sqs", config=boto3.session.Config(retries={"max_attempts": 0}))
     world.close()

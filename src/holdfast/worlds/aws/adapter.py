@@ -142,8 +142,8 @@ class Adapter(ABC, Generic[R]):
         return iter(())
 
     def beside(self, present: Mapping[str, R], record: R) -> R:
-        """A record that a merge adds to a group, as it is to stand beside ``present``, what is there of the group: reads
-        that name neither are answered as before (WO-3)."""
+        """A record that a merge adds to a group, as it is to stand beside ``present``, what is there of it: reads that
+        name neither of them are answered as before (WO-3)."""
         return record
 
     def digests(self, record: R) -> Iterable[str]:

@@ -48,11 +48,13 @@ _SECRET = "holdfast"  # noqa: S105 - any will do: the emulator asks for none
 def answer(world: Server, request: AWSPreparedRequest) -> Answer | None:
     """The world's answer to a request of botocore; ``None``: it has none for that host. What it could not write is
     an answer, too: 503, which clients try again."""
+    as_json = "x-amz-target" in request.headers
     try:
-        check_storable(request.body)
+        if as_json:
+            check_storable(request.body)
         return world.serve(lambda: _emulate(botocore_stubber, request))
     except HoldfastError as error:
-        return refusal(error, as_json="x-amz-target" in request.headers)
+        return refusal(error, as_json=as_json)
 
 
 def check_storable(body: Any) -> None:

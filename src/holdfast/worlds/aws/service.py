@@ -66,6 +66,10 @@ class AwsService(ResourceService[Resource]):
         self._host.bodies.keep(self._digests(view.resources))
         return view
 
+    def bodies_of(self, view: StateView[Resource]) -> set[str]:
+        """Digests of the bodies that ``view`` names."""
+        return set(self._digests(view.resources))
+
     def covers(self, scope: Scope) -> bool:
         """Whether the service has anything there, ever: what is global is in the region ``global`` alone."""
         return self.adapter.is_global == (scope.region == GLOBAL)

@@ -18,8 +18,8 @@ from holdfast.worlds.aws.scopes import GLOBAL, check_aws_scope
 from holdfast.worlds.aws.services import ADAPTERS
 from holdfast.worlds.aws.sql import Place, SqlAws
 from holdfast.worlds.base import Plan, ResourceService
-from holdfast.worlds.errors import InvalidView
-from holdfast.worlds.model import Delta, Scope, path_of
+from holdfast.worlds.errors import InvalidView, MissingBlob
+from holdfast.worlds.model import Delta, Scope, StateView, path_of
 from holdfast.worlds.world import World
 
 Part = tuple[str, Scope]
@@ -122,6 +122,10 @@ class StoredService(ResourceService[Resource]):
         """Within it all services of the world are seen as of one moment."""
         return self._state
 
+    def bodies_of(self, view: StateView[Resource]) -> set[str]:
+        """Digests of the bodies that ``view`` names."""
+        return {digest for record in view.resources.values() for digest in self._adapter.digests(record)}
+
     def covers(self, scope: Scope) -> bool:
         """Whether the service has anything there, ever."""
         return self._adapter.is_global == (scope.region == GLOBAL)
@@ -131,6 +135,12 @@ class StoredService(ResourceService[Resource]):
 
     def _read(self, scope: Scope) -> dict[str, Resource]:
         return dict(self._state.records().get((self.service_name, scope), {}))
+
+    def _check(self, view: StateView[Resource]) -> None:
+        for found in self._adapter.check(view.resources):
+            raise InvalidView(self.service_name, f"{path_of(found.resource)}.{found.field}", found.fault)
+        if lost := self._adapter.bodies.missing(self.bodies_of(view)):
+            raise MissingBlob(lost)
 
     def _change(self, scope: Scope, plan: Plan[Resource]) -> Delta[Resource]:
         raise WorldAttached(self._state.name, self._state.holder())

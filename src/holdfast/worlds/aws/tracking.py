@@ -109,6 +109,9 @@ class Shadow:
             yield new.region, Change(name, before[name], None)
 
 
+Touched = dict[Shadow, dict[Group, None]]
+
+
 class Tracker:
     """Watches the emulator of one world. To be used inside the gate alone.
 
@@ -119,16 +122,18 @@ class Tracker:
     def __init__(self, adapters: Mapping[str, Adapter[Any]]) -> None:
         self._adapters = adapters
         self._shadows: dict[tuple[str, str, str], Shadow] = {}
-        self._touched: dict[Shadow, dict[Group, None]] = {}
+        self._touched: Touched = {}
 
     def note(self, service: str, backend: Any, touch: Touch | None, args: Any, kwargs: Any) -> None:
         """Take note that a method of a backend is about to be called."""
-        found = _groups_of(touch, backend, args, kwargs)
-        self._touch(self._shadow(service, backend), (one for one in found if not isinstance(one, Elsewhere)))
-        for one in found:
-            if isinstance(one, Elsewhere):
-                other = self._adapters[service].backends[one.account_id][one.region]
-                self._touch(self._shadow(service, other), [one.group])
+        shadow = self._shadow(service, backend)
+        touched = self._touched.setdefault(shadow, {})
+        for group in _groups_of(touch, backend, args, kwargs):
+            if isinstance(group, Elsewhere):
+                other = self._adapters[service].backends[group.account_id][group.region]
+                self._touch(self._shadow(service, other), [group.group])
+            else:
+                touched[group] = None
 
     def adopt(self, service: str, scope: Scope, records: Mapping[str, Resource]) -> None:
         """Take note that a scope's state was replaced."""
@@ -145,6 +150,15 @@ class Tracker:
             settled.extend(_settled(shadow, region, found, born=True) for region, found in born.items())
             settled.extend(_settled(shadow, region, found) for region, found in shadow.refresh(groups).items())
         return settled
+
+    def touched(self) -> Touched:
+        """What was noted since the last settling."""
+        return {shadow: dict(groups) for shadow, groups in self._touched.items()}
+
+    def touch_again(self, touched: Touched) -> None:
+        """Take note of the same again: what was begun before a settling goes on."""
+        for shadow, groups in touched.items():
+            self._touch(shadow, groups)
 
     def shadow(self, service: str, scope: Scope) -> Shadow:
         """What is known of the backend that holds a scope of a service."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from moto.core.base_backend import BackendDict
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeKey, FakeMultipart, s3_backends
 
 _used: list[Any] = BackendDict._instances  # type: ignore[misc]
 """The emulator's list of what is in use; it is never replaced."""
+_FILES: tuple[Any, ...] = (FakeKey, FakeMultipart)
+"""Of these the emulator keeps lists, and closes the files of all that are in them when it is reset."""
 _present: Universe | None = None
 
 
@@ -22,6 +24,7 @@ class Universe:
     def __init__(self) -> None:
         self._backends: list[tuple[BackendDict[Any], dict[str, Any]]] = []
         self._buckets: dict[str, tuple[str, str]] = {}
+        self._files: list[list[Any]] = [[] for _ in _FILES]
 
     def appear(self) -> None:
         """Be what the emulator works on."""
@@ -40,9 +43,19 @@ class Universe:
             _outside._put()
             _present = None
 
+    def end(self) -> None:
+        """Be no more: what it had in files is closed."""
+        self.appear()
+        for _, _, backend in s3_backends.iter_backends():
+            backend.reset()
+        for backends in _used:
+            backends.clear()
+        self.vanish()
+
     def _keep(self) -> None:
         self._backends = [(backends, dict(backends)) for backends in _used]
         self._buckets = s3_backends.bucket_accounts
+        self._files = [model.instances_tracked for model in _FILES]
         for backends, _ in self._backends:
             backends.clear()
 
@@ -51,6 +64,8 @@ class Universe:
             dict.update(backends, content)
         _used[:] = [backends for backends, _ in self._backends]
         s3_backends.bucket_accounts = self._buckets
+        for model, tracked in zip(_FILES, self._files, strict=True):
+            model.instances_tracked = tracked
 
 
 _outside = Universe()

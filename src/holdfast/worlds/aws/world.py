@@ -6,8 +6,9 @@ import os
 import socket
 import threading
 import weakref
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, ExitStack
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 from uuid import UUID
@@ -108,7 +109,8 @@ class AwsWorld:
         self.at_work = _AtWork(self)
         self._universe = Universe()
         self._moved = threading.Condition()
-        self._moves = self._replaced = 0
+        self._moves: Counter[tuple[Scope, str]] = Counter()
+        self._replaced = self._stays = 0
         self._news = threading.local()  # who changes something tells of it, once the gate is open again
         self._closed = False
         adapters = {adapter.service_name: adapter(self.bodies) for adapter in ADAPTERS}
@@ -132,7 +134,7 @@ class AwsWorld:
             found = _open.get((id(store), name))
             if found is None or not found.ours():
                 found = _open[id(store), name] = cls(store, name, account=account, region=region, takeover=takeover)
-                weakref.finalize(found, found._ending.close).atexit = False
+                weakref.finalize(found, _end, found._universe, found._ending).atexit = False
             return found
 
     def ours(self) -> bool:
@@ -149,9 +151,21 @@ class AwsWorld:
         """
         return client_of(self, service, account or self.account_id, region or self.region, **more)
 
-    def patched(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def patched(self) -> Iterator[None]:
         """Have all of boto3 speak to this world during the block."""
-        return patched(self)
+        with patched(self), self.staying():
+            yield
+
+    @contextmanager
+    def staying(self) -> Iterator[None]:
+        """Let the emulator's own variables hold this world between requests, too, for whoever looks there himself."""
+        self._stays += 1
+        try:
+            yield
+        finally:
+            self._stays -= 1
+            self.leave()
 
     def scopes(self) -> list[Scope]:
         """The accounts and regions in use; each account's ``global`` region is."""
@@ -213,7 +227,7 @@ class AwsWorld:
             if self._closed:
                 return
             self._closed = True
-            self._universe.vanish()
+            self._universe.end()
         self._move()  # long polls end
         self._ending.close()
 
@@ -271,20 +285,27 @@ class AwsWorld:
             Overtaken: a restore came in between.
             WorldClosed: the world was closed.
         """
+        touched = self.tracker.touched()
         self.settle()
-        moves, replaced = self._moves, self._replaced
+        key = Scope(queue.account_id, queue.region), queue.name
+        moves, replaced = self._moves[key], self._replaced
         outer, self.at_work.outer = self.at_work.outer, []
         instruments.at_work = None
         depth = GATE.leave()
         try:
+            self.committed()
+            self.publish()
             with self._moved:
-                self._moved.wait_for(lambda: self._moves != moves or self._closed, seconds)
+                self._moved.wait_for(
+                    lambda: self._moves[key] != moves or self._replaced != replaced or self._closed, seconds
+                )
         finally:
             GATE.come_back(depth)
             self.at_work.outer = outer
             self.appear()
         if self._replaced != replaced:
             raise Overtaken
+        self.tracker.touch_again(touched)
 
     def appear(self) -> None:
         """Have the emulator work on this world. Inside the gate.
@@ -296,6 +317,13 @@ class AwsWorld:
             raise WorldClosed(self.name)
         self._universe.appear()
         instruments.at_work = self
+
+    def leave(self) -> None:
+        """Give the emulator back to whoever has it besides, once nobody is at work and none of this world's patches is
+        on: he may reset it."""
+        with GATE:
+            if not self._stays and instruments.at_work is None:
+                self._universe.vanish()
 
     def settle(self) -> None:
         """Tell and note what was changed. Inside the gate."""
@@ -309,6 +337,7 @@ class AwsWorld:
         """Take note of a restore or merge. Inside the gate."""
         self._replaced += 1
         self._note(service, scope, delta)
+        self._move()
 
     def _note(self, service: str, scope: Scope, delta: Delta[Resource]) -> None:
         if self._journal is not None:
@@ -320,11 +349,13 @@ class AwsWorld:
             )
         elif self.bodies.crowded:
             self.bodies.thin(self.tracker.named())
-        self._move()
+        if service == self.sqs.service_name:
+            self._move((scope, change.resource.split("/")[1]) for change in delta)
 
-    def _move(self) -> None:
+    def _move(self, queues: Iterable[tuple[Scope, str]] = ()) -> None:
+        """Wake long polls."""
         with self._moved:
-            self._moves += 1
+            self._moves.update(queues)
             self._moved.notify_all()
 
     # -- opening ------------------------------------------------------------------------------------------------
@@ -380,9 +411,17 @@ class _AtWork(AbstractContextManager[None]):
         finally:
             if outer is None:
                 instruments.at_work = None
+                self._world.leave()
             elif outer is not self._world:
                 outer.appear()
             GATE.__exit__(kind, error, at)
+
+
+def _end(universe: Universe, ending: ExitStack) -> None:
+    """Close a world that nobody has any more."""
+    with GATE:
+        universe.end()
+    ending.close()
 
 
 def _text(record: Resource) -> str:
