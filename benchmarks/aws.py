@@ -121,14 +121,13 @@ class SecondCheckpoint:
     name: str = "aws-second-checkpoint"
 
     def run(self, bench: Bench) -> Figures:
-        with bench.workspace.folder() as folder, open_store(f"sqlite:///{folder / 'aws.db'}") as store:
-            with filled(bench, store) as world:
-                bodies = stored_bytes(store)
-                world.checkpoint("first")
-                first = stored_bytes(store)
-                world.client("dynamodb", region=REGION).put_item(TableName="table", Item=item(1, "changed"))
-                world.checkpoint("second")
-                second = stored_bytes(store) - first
+        with attachable(bench) as store, filled(bench, store) as world:
+            bodies = stored_bytes(store)
+            world.checkpoint("first")
+            first = stored_bytes(store)
+            world.client("dynamodb", region=REGION).put_item(TableName="table", Item=item(1, "changed"))
+            world.checkpoint("second")
+            second = stored_bytes(store) - first
         return Figures(
             case=self.name,
             unit="bytes",
@@ -185,9 +184,8 @@ class AttachedPut:
         for _ in range(bench.repetitions):
             with mock_aws():
                 bare.append(puts(bench))
-            with bench.workspace.folder() as folder, open_store(f"sqlite:///{folder / 'aws.db'}") as store:
-                with AwsWorld(store):
-                    ours.append(puts(bench))
+            with attachable(bench) as store, AwsWorld(store):
+                ours.append(puts(bench))
         return Figures(
             case=self.name,
             unit="us",
@@ -202,6 +200,13 @@ class AttachedPut:
 
 
 CASES = (Snapshot(), FirstSnapshot(), Restore(), SecondCheckpoint(), Put(), AttachedPut())
+
+
+@contextmanager
+def attachable(bench: Bench) -> Iterator[Store]:
+    """A store on disk."""
+    with bench.workspace.folder() as folder, open_store(f"sqlite:///{folder / 'aws.db'}") as store:
+        yield store
 
 
 @contextmanager

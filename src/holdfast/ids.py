@@ -5,12 +5,14 @@ from __future__ import annotations
 from uuid import RFC_4122, UUID
 from zlib import crc32
 
+from uuid_utils import uuid4 as _uuid4
 from uuid_utils import uuid7 as _uuid7
 from uuid_utils.compat import uuid7
 
 from holdfast.errors import InvalidId
 
 _NUM_BITS = 62
+_SEED = (1 << _NUM_BITS) - 1
 
 
 def new_id() -> UUID:
@@ -21,6 +23,11 @@ def new_id() -> UUID:
 def new_id_text() -> str:
     """The text of a :func:`new_id`, at a sixth of the price."""
     return str(_uuid7())
+
+
+def new_seed() -> int:
+    """62 random bits. Those of ``secrets`` cost a call of the kernel, during which others take Python's lock."""
+    return _uuid4().int & _SEED
 
 
 def bucket(id: str) -> int:

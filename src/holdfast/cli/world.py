@@ -1,77 +1,61 @@
-"""``holdfast world``: checkpoints of a directory of files."""
+"""``holdfast world``: checkpoints of a directory of files, or of a mock AWS."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import RenderableType
-from rich.text import Text
 
+from holdfast.cli import world_changing as changing
+from holdfast.cli import world_files as files
 from holdfast.cli.listing import listed
 from holdfast.cli.output import clean, counted
-from holdfast.cli.session import AfterOption, JsonOption, LimitOption, StoreOption, actor, flow_named, session
-from holdfast.cli.world_place import Seen, UnreadableView, opened_place, place_of, store_of, without
-from holdfast.worlds import MergeReport
-from holdfast.worlds.checkpoints import Checkpoint, SqlCheckpoints
-from holdfast.worlds.comparing import Part, WorldDiff, compare, describe_change, printable
-from holdfast.worlds.directory.naming import world_name
-from holdfast.worlds.model import Change, encode_view
+from holdfast.cli.session import AfterOption, JsonOption, LimitOption, StoreOption, actor, session
+from holdfast.cli.world_opening import opened_place
+from holdfast.cli.world_options import (
+    AccountOption,
+    ExcludeOption,
+    MaybeWhere,
+    RegionOption,
+    ServiceOption,
+    Wanted,
+    Where,
+    WorldOption,
+    place_of,
+)
+from holdfast.cli.world_place import UnreadableView, store_of
+from holdfast.cli.world_serve import serve
+from holdfast.cli.world_showing import resources_of, shown_diff
+from holdfast.worlds.checkpoints import SqlCheckpoints
+from holdfast.worlds.comparing import compare
+from holdfast.worlds.model import encode_view
 from holdfast.worlds.restoring import abandon_restore
 
-app = typer.Typer(help="Checkpoint, restore, merge and compare the files of a directory.", no_args_is_help=True)
-_STYLES = {"+": "green", "-": "red", "~": "yellow", "!": "yellow", "?": "yellow"}
-
-Directory = Annotated[
-    Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, help="The directory; its files are the world.")
-]
-Wanted = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A checkpoint's name or id, or a view in a file.")]
-WorldOption = Annotated[
-    str | None, typer.Option("--world", metavar="NAME", help="The world's name; made from DIR's path by default.")
-]
-AccountOption = Annotated[
-    str | None, typer.Option("--account", help="With --region: the files of DIR/ACCOUNT/REGION alone.")
-]
-RegionOption = Annotated[str | None, typer.Option("--region", help="With --account.")]
-ExcludeOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--exclude",
-        metavar="PATTERN",
-        help="Leave such names alone: .venv, *.pyc, docs/build. May be given several times.",
-    ),
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")]
-
-
-class MergePolicy(StrEnum):
-    """What a merge does about a resource that both have, differently."""
-
-    KEEP = "keep"
-    FAIL = "fail"
-    REPLACE = "replace"
+app = typer.Typer(
+    help="Checkpoint, restore, merge and compare the files of a directory, or a mock AWS.", no_args_is_help=True
+)
 
 
 @app.command("snapshot")
 def snapshot(
     context: typer.Context,
-    directory: Directory,
+    where: Where,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there, not to stdout.")] = None,
     exclude: ExcludeOption = None,
     account: AccountOption = None,
     region: RegionOption = None,
+    service: ServiceOption = None,
     world: WorldOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Print what the directory is now as a view in JSON; the bodies go into the store."""
+    """Print what a directory, or one service of a mock AWS, is now as a view in JSON; the bodies go into the store."""
     asked = session(context, store, json)
-    with opened_place(asked, place_of(directory, account, region, world, exclude), create=True) as opened:
-        (view,) = opened.world.snapshot([opened.place.scope]).values()
+    place = place_of(where, account, region, world, exclude, service)
+    with opened_place(asked, place, create=where.aws is None) as opened:
+        _, view = opened.one()
     text = encode_view(view) + "\n"
     if out is None:
         sys.stdout.write(text)
@@ -88,7 +72,7 @@ def snapshot(
 @app.command("checkpoint")
 def checkpoint(
     context: typer.Context,
-    directory: Directory,
+    where: Where,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
     exclude: ExcludeOption = None,
     account: AccountOption = None,
@@ -97,20 +81,18 @@ def checkpoint(
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Keep what the directory is now. Costs what changed since the last checkpoint."""
+    """Keep what the world is now, also while others use it. Costs what changed since the last checkpoint."""
     asked = session(context, store, json)
-    with opened_place(asked, place_of(directory, account, region, world, exclude), create=True) as opened:
-        made = opened.world.checkpoint(name, [opened.place.scope])
-    asked.out.one(made, f"Kept {counted(_resources(made), 'resource')} of {clean(str(directory))} as {name}.")
+    place = place_of(where, account, region, world, exclude)
+    with opened_place(asked, place, create=where.aws is None) as opened:
+        made = opened.keep(name)
+    asked.out.one(made, f"Kept {counted(resources_of(made), 'resource')} of {place.shown} as {name}.")
 
 
 @app.command("ls")
 def list_checkpoints(
     context: typer.Context,
-    directory: Annotated[
-        Path | None,
-        typer.Argument(metavar="[DIR]", exists=True, file_okay=False, help="Only this directory's checkpoints."),
-    ] = None,
+    where: MaybeWhere = None,
     world: WorldOption = None,
     limit: LimitOption = 50,
     after: AfterOption = None,
@@ -119,11 +101,14 @@ def list_checkpoints(
 ) -> None:
     """List checkpoints, newest first."""
     asked = session(context, store, json)
-    name = world or (world_name(directory) if directory else None)
+    place = place_of(where, world=world) if where else None
     with store_of(asked) as opened:
+        if place:
+            place.check_known(opened)
+        name = place.name if place else world
         page = opened.read(lambda tx: SqlCheckpoints(tx).list(name, limit=limit, after=after))
     rows = [
-        (c.id, c.world, c.name, c.created_at, _resources(c), c.run, c.position, "undone" if c.superseded else "")
+        (c.id, c.world, c.name, c.created_at, resources_of(c), c.run, c.position, "undone" if c.superseded else "")
         for c in page.items
     ]
     columns = ("id", "world", "name", "at", "resources", "run", "position", "")
@@ -133,7 +118,7 @@ def list_checkpoints(
 @app.command("diff")
 def diff(
     context: typer.Context,
-    directory: Directory,
+    where: Where,
     before: Wanted,
     after: Annotated[
         str | None, typer.Argument(metavar="[NAME|FILE]", help="The same; what is there now by default.")
@@ -141,104 +126,28 @@ def diff(
     exclude: ExcludeOption = None,
     account: AccountOption = None,
     region: RegionOption = None,
+    service: ServiceOption = None,
     world: WorldOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show what changed from one state to another: + new, ~ changed, - gone, ? what no view can hold."""
     asked = session(context, store, json)
-    with opened_place(asked, place_of(directory, account, region, world, exclude)) as opened:
-        old = opened.views(before)
+    with opened_place(asked, place_of(where, account, region, world, exclude, service)) as opened:
         if after is not None:
-            new, seen = opened.views(after), None
+            old, new, seen = opened.views(before), opened.views(after), None
         else:
-            seen = opened.excluding(old).compared(old)
+            old = opened.target(before)
+            seen = opened.fitting(old).compared(old)
             new = seen.views
     found = compare(old, new)
-    asked.out.one(found.to_object() | (seen.to_object() if seen else {}), *_shown(found, seen))
-
-
-@app.command("restore")
-def restore(
-    context: typer.Context,
-    directory: Directory,
-    wanted: Wanted,
-    dry_run: DryRun = False,
-    discard: Annotated[
-        bool, typer.Option("--discard", help="First remove, for good, links that leave DIR, pipes and sockets.")
-    ] = False,
-    run: Annotated[str | None, typer.Option("--run", metavar="ID", help="On behalf of the run that owns it.")] = None,
-    exclude: ExcludeOption = None,
-    account: AccountOption = None,
-    region: RegionOption = None,
-    world: WorldOption = None,
-    store: StoreOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Make the directory what it was. What is there now is kept as a checkpoint without a name."""
-    asked = session(context, store, json)
-    with opened_place(asked, place_of(directory, account, region, world, exclude)) as opened:
-        owner = None if run is None else flow_named(opened.store, run)
-        views = opened.views(wanted)
-        opened = opened.excluding(views)
-        opened.world.check(views)
-        seen = opened.compared(views)
-        found = compare(seen.views, views)
-        told: dict[str, Any] = {"checkpoint": None, "before": None, "discarded": []}
-        last = ["Nothing was changed."] if dry_run else []
-        if not dry_run and (found or seen.obstacles):
-            target = opened.checkpoint(wanted, views)
-            done = opened.world.restore(target, run=owner, actor=actor(), discard=discard)
-            before = opened.world.views(done.before)
-            found = compare({part: without(view, seen.staying) for part, view in before.items()}, views)
-            seen = seen._replace(obstacles=())
-            told = {"checkpoint": done.checkpoint.id, "before": done.before.id, "discarded": done.discarded}
-            last = [f"Discarded {printable(name)}." for name in done.discarded]
-            last.append(f"{clean(str(directory))} is restored. What was there is the checkpoint {done.before.id}.")
-    asked.out.one(
-        told | {"dry_run": dry_run, "diff": found.to_object()} | seen.to_object(), *_shown(found, seen), *last
-    )
-
-
-@app.command("merge")
-def merge(
-    context: typer.Context,
-    directory: Directory,
-    wanted: Wanted,
-    policy: Annotated[
-        MergePolicy, typer.Option(help="What to do about what both have, differently.")
-    ] = MergePolicy.KEEP,
-    dry_run: DryRun = False,
-    exclude: ExcludeOption = None,
-    account: AccountOption = None,
-    region: RegionOption = None,
-    world: WorldOption = None,
-    store: StoreOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Add what the directory has not; nothing is removed, and nothing replaced unless --policy replace."""
-    asked = session(context, store, json)
-    with opened_place(asked, place_of(directory, account, region, world, exclude)) as opened:
-        views = opened.views(wanted)
-        opened = opened.excluding(views)
-        opened.world.check(views)
-        reports = {
-            part: opened.world.services[part[0]].merge(*part[1], view, policy=policy.value, dry_run=dry_run)
-            for part, view in views.items()
-        }
-    lines = [line for report in reports.values() for line in _merged(report)]
-    last = "Nothing was changed." if dry_run else f"Merged into {clean(str(directory))}."
-    asked.out.one(
-        {"dry_run": dry_run, "policy": policy, "parts": [_report_object(*item) for item in reports.items()]},
-        *map(_styled, lines),
-        last,
-    )
+    asked.out.one(found.to_object() | (seen.to_object() if seen else {}), *shown_diff(opened, found, seen))
 
 
 @app.command("forget")
 def forget(
     context: typer.Context,
-    directory: Directory,
+    where: Where,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The checkpoint's name or id.")],
     exclude: ExcludeOption = None,
     account: AccountOption = None,
@@ -247,9 +156,9 @@ def forget(
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Delete a checkpoint; the directory stays as it is."""
+    """Delete a checkpoint; the world stays as it is."""
     asked = session(context, store, json)
-    with opened_place(asked, place_of(directory, account, region, world, exclude)) as opened:
+    with opened_place(asked, place_of(where, account, region, world, exclude)) as opened:
         found = opened.find(name)
         opened.store.run(lambda tx: SqlCheckpoints(tx).delete(found), idempotent=True)
     asked.out.one(found, f"Forgot the checkpoint {clean(name)}.")
@@ -258,15 +167,17 @@ def forget(
 @app.command("abandon")
 def abandon(
     context: typer.Context,
-    directory: Directory,
+    where: Where,
     world: WorldOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Give up an interrupted restore that cannot be carried out; the directory stays as it is."""
+    """Give up an interrupted restore that cannot be carried out; the world stays as it is."""
     asked = session(context, store, json)
+    place = place_of(where, world=world)
     with store_of(asked) as opened:
-        found = abandon_restore(opened, world or world_name(directory), actor=actor())
+        place.check_known(opened)
+        found = abandon_restore(opened, place.name, actor=actor())
     if found is None:
         asked.out.one({"checkpoint": None, "before": None}, "There is no interrupted restore.")
         return
@@ -278,33 +189,9 @@ def abandon(
     )
 
 
-def _resources(checkpoint: Checkpoint) -> int:
-    return sum(state.resources for state in checkpoint.states)
-
-
-def _shown(found: WorldDiff, seen: Seen | None) -> list[RenderableType]:
-    lines = [*found.lines(), *(seen.lines() if seen else ())]
-    return [_styled(line) for line in lines] or ["No differences."]
-
-
-def _styled(line: str) -> Text:
-    return Text(clean(line), style=_STYLES.get(line[0], "bold"))
-
-
-def _merged(report: MergeReport[Any]) -> Iterator[str]:
-    for name in report.added:
-        yield f"+ {printable(name)}"
-    for conflict in report.conflicts:
-        described = describe_change(Change(conflict.resource, conflict.mine, conflict.theirs))
-        yield f"! {described.removeprefix('~ ')} ({conflict.resolution})"
-
-
-def _report_object(part: Part, report: MergeReport[Any]) -> dict[str, Any]:
-    service, scope = part
-    return {
-        "service": service,
-        "account_id": scope.account_id,
-        "region": scope.region,
-        "added": report.added,
-        "conflicts": report.conflicts,
-    }
+app.command("restore")(changing.restore)
+app.command("merge")(changing.merge)
+app.command("reset")(changing.reset)
+app.command("export")(files.export)
+app.command("import")(files.bring_in)
+app.command("serve")(serve)

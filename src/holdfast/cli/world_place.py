@@ -1,36 +1,30 @@
-"""A directory as a world: its name, its store, its files, as the commands of ``holdfast world`` open them."""
+"""What the first argument of ``holdfast world`` names: a world, as its commands open it."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from msgspec import structs
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
 
 from holdfast.audit.keys import environment_signer
-from holdfast.cli.output import clean, human_console
-from holdfast.cli.session import PATIENCE_SECONDS, Session
+from holdfast.cli.session import PATIENCE_SECONDS, Session, actor
 from holdfast.errors import InvalidId, InvalidInput, StoreMissing
 from holdfast.ids import parse_id
 from holdfast.store import Store, Transaction, open_store
-from holdfast.store.sqlite import sqlite_path
-from holdfast.worlds import Scope
-from holdfast.worlds.checkpoints import Checkpoint, SqlCheckpoints
+from holdfast.worlds.checkpoints import Checkpoint, SqlCheckpoints, State
 from holdfast.worlds.comparing import Part, Views, printable
-from holdfast.worlds.directory import DirectoryWorld, Obstacle, StoreInside, TreeView
-from holdfast.worlds.directory.exclusions import patterns_of
-from holdfast.worlds.directory.naming import world_name
-from holdfast.worlds.errors import CheckpointNotFound, InvalidScope, UnknownService
+from holdfast.worlds.directory import Obstacle
+from holdfast.worlds.errors import CheckpointNotFound, UnknownService
 from holdfast.worlds.manifests import get_view
-from holdfast.worlds.ownership import describe_scope
+from holdfast.worlds.restoring import Restored
 from holdfast.worlds.world import World
 
-_MOST_NAMED = 5
+Told = Callable[[int, int], None]
 _NO_STORE = "Name another store by --store or HOLDFAST_URL; `holdfast world checkpoint` makes a new one."
+_ARCHIVE = b"PK\x03\x04"
 
 
 class StoreInMemory(InvalidInput):
@@ -44,25 +38,22 @@ class UnreadableView(InvalidInput):
     """A view's file that cannot be read or written."""
 
     code = "unreadable_view"
-    remedy = "Write one by `holdfast world snapshot DIR --out FILE`."
+    remedy = "Write one by `holdfast world snapshot PLACE --out FILE`."
 
 
-class Place(NamedTuple):
-    """A directory as the commands see it.
+class Use(NamedTuple):
+    """What a command is going to do with a place.
 
     Attributes:
-        path: as it was named.
-        name: of its world.
-        scope: the account and region in which its files are.
-        plain: the directory itself is the tree of that scope.
-        exclude: patterns of the names in it that are left alone.
+        change: the world, not only what is kept of it.
+        make: the world, where there is none.
     """
 
-    path: Path
-    name: str
-    scope: Scope
-    plain: bool
-    exclude: tuple[str, ...] = ()
+    change: bool = False
+    make: bool = False
+
+
+LOOK = Use()
 
 
 class Seen(NamedTuple):
@@ -75,8 +66,8 @@ class Seen(NamedTuple):
     """
 
     views: Views
-    obstacles: tuple[Obstacle, ...]
-    staying: list[str]
+    obstacles: tuple[Obstacle, ...] = ()
+    staying: Sequence[str] = ()
 
     def to_object(self) -> dict[str, Any]:
         """For programs."""
@@ -90,15 +81,112 @@ class Seen(NamedTuple):
             yield f"? {printable(folder)}: stays, for it holds what is excluded"
 
 
-class OpenedPlace(NamedTuple):
-    store: Store
-    place: Place
-    world: World
-    files: DirectoryWorld
+class Place(Protocol):
+    """A world, as the command line names it."""
 
     @property
-    def part(self) -> Part:
-        return self.files.service_name, self.place.scope
+    def name(self) -> str:
+        """The world's, within the store."""
+        ...
+
+    @property
+    def shown(self) -> str:
+        """What people call it."""
+        ...
+
+    def check_url(self, url: str) -> None:
+        """Raises:
+        StoreInside: the store would be in the world.
+        """
+        ...
+
+    def check_known(self, store: Store) -> None:
+        """Raises:
+        WorldNotFound: there is no such world.
+        """
+        ...
+
+    def open(self, store: Store, use: Use) -> AbstractContextManager[OpenedPlace]:
+        """The world itself.
+
+        Raises:
+            WorldAttached: another process has it, and it is to be changed.
+        """
+        ...
+
+
+class OpenedPlace(ABC):
+    """A world that a command works on.
+
+    Attributes:
+        store: where its checkpoints are.
+        world: all of it.
+        tell: shows how far a long work is.
+    """
+
+    def __init__(self, store: Store, name: str, world: World) -> None:
+        self.store = store
+        self.name = name
+        self.world = world
+        self.tell: Told = lambda done, total: None
+
+    @abstractmethod
+    def present(self) -> Views:
+        """What is there now, as far as the command was to look."""
+
+    @abstractmethod
+    def keep(self, name: str) -> Checkpoint:
+        """A new checkpoint of what is there now."""
+
+    @abstractmethod
+    def one(self) -> tuple[Part, Any]:
+        """The one view that is there now, as far as the command was to look.
+
+        Raises:
+            InvalidInput: there are several.
+        """
+
+    @abstractmethod
+    def held(self, found: Checkpoint) -> list[State]:
+        """What a checkpoint holds, as far as the command was to look.
+
+        Raises:
+            InvalidScope: nothing.
+        """
+
+    @abstractmethod
+    def decode(self, text: bytes) -> Views:
+        """The view that a file holds.
+
+        Raises:
+            InvalidView, ViewVersion, UnknownService: none of this world.
+        """
+
+    @abstractmethod
+    def check_part(self, part: Part) -> None:
+        """Raises:
+        InvalidScope: the world has no such account and region.
+        """
+
+    @abstractmethod
+    def compared(self, views: Views) -> Seen:
+        """What is there now, to be compared with ``views``."""
+
+    def prefix(self, part: Part) -> str | None:
+        """What people read before the name of each resource; ``None``: parts are told apart by headings."""
+        return None
+
+    def fitting(self, views: Views) -> OpenedPlace:
+        """The same place, set up to take ``views``."""
+        return self
+
+    def completed(self, views: Views) -> Views:
+        """``views`` as the state of the whole world: with all that is to be empty then."""
+        return views
+
+    def namesakes(self, tx: Transaction, wanted: str) -> Sequence[str]:
+        """Other worlds that have a checkpoint of that name, which the user may have meant."""
+        return ()
 
     def find(self, wanted: str) -> Checkpoint:
         """The world's checkpoint of that name, or any world's of that id.
@@ -108,11 +196,10 @@ class OpenedPlace(NamedTuple):
         """
 
         def elsewhere(tx: Transaction) -> Checkpoint:
-            checkpoints = SqlCheckpoints(tx)
             with suppress(InvalidId):
-                if found := checkpoints.get(parse_id(wanted)):
+                if found := SqlCheckpoints(tx).get(parse_id(wanted)):
                     return found
-            raise CheckpointNotFound(self.place.name, wanted, checkpoints.worlds_with(wanted, limit=_MOST_NAMED))
+            raise CheckpointNotFound(self.name, wanted, self.namesakes(tx, wanted))
 
         try:
             return self.world.find(wanted)
@@ -120,11 +207,11 @@ class OpenedPlace(NamedTuple):
             return self.store.read(elsewhere)
 
     def views(self, wanted: str) -> Views:
-        """The view of these files that a checkpoint holds, or the one in a file.
+        """What a checkpoint holds, or the view in a file.
 
         Raises:
-            InvalidScope: the checkpoint holds nothing of this account and region.
-            UnknownService: it holds there what is no directory.
+            InvalidScope: the checkpoint holds nothing of what the command was to look at.
+            UnknownService: it holds what this world has not.
         """
         try:
             found = self.find(wanted)
@@ -132,90 +219,44 @@ class OpenedPlace(NamedTuple):
             path = Path(wanted)
             if "\0" in wanted or not path.is_file():
                 raise
-            try:
-                return {self.part: self.files.decode(path.read_bytes())}
-            except OSError as error:
-                raise UnreadableView(f"{path} cannot be read: {error.strerror}.") from error
-        states = [state for state in found.states if state.scope == self.place.scope]
-        if not states:
-            where = describe_scope(found.world, self.place.scope)
-            held = " or ".join(f"--account {a} --region {r}" for a, r in sorted({s.scope for s in found.states}))
-            raise InvalidScope(f"The checkpoint {wanted} holds nothing of {where}.", remedy=f"It holds: {held}.")
+            return self.decode(_read(path))
+        states = self.held(found)
         for state in states:
-            if state.service != self.files.service_name:
+            if state.service not in self.world.services:
                 raise UnknownService(found.world, state.service)
-        return {self.part: self.store.read(lambda tx: get_view(tx, states[0].manifest, self.files))}
+        services = self.world.services
+        return self.store.read(lambda tx: {_part(s): get_view(tx, s.manifest, services[s.service]) for s in states})
 
-    def excluding(self, views: Views) -> OpenedPlace:
-        """The same place, without what was left out of ``views``: it would pass for removed since."""
-        noted = {pattern for view in views.values() for pattern in patterns_of(view.not_captured)}
-        if noted.issubset(self.place.exclude):
-            return self
-        return _opened(self.store, self.place._replace(exclude=(*self.place.exclude, *noted)))
+    def target(self, wanted: str) -> Views:
+        """What the place would be once ``wanted`` is restored."""
+        return self.views(wanted)
 
     def checkpoint(self, wanted: str, views: Views) -> Checkpoint:
         """The checkpoint ``wanted``, if it is this world's and of ``views`` alone; else one made of them."""
         with suppress(CheckpointNotFound):
             found = self.world.find(wanted)
-            if {(state.service, state.scope) for state in found.states} == views.keys():
+            if {_part(state) for state in found.states} == views.keys():
                 return found
         return self.world.record(views)
 
-    def compared(self, views: Views) -> Seen:
-        """What is there now, to be compared with ``views``."""
-        self.world.recover()
-        survey = self.files.survey(*self.place.scope)
-        staying = sorted(survey.holding - views[self.part].resources.keys())
-        return Seen({self.part: without(survey.view, staying)}, survey.obstacles, staying)
+    def restore(self, target: Checkpoint, *, run: UUID | None = None, discard: bool = False) -> Restored:
+        """See :meth:`holdfast.worlds.World.restore`."""
+        return self.world.restore(target, run=run, actor=actor(), discard=discard)
 
 
-def without(view: TreeView, names: Iterable[str]) -> TreeView:
-    """``view`` but for these resources."""
-    left_out = set(names)
-    kept = {name: entry for name, entry in view.resources.items() if name not in left_out}
-    return structs.replace(view, resources=kept)
+def _part(state: State) -> Part:
+    return state.service, state.scope
 
 
-def place_of(
-    directory: Path,
-    account: str | None,
-    region: str | None,
-    world: str | None,
-    exclude: Iterable[str] | None = None,
-) -> Place:
-    """Raises:
-    InvalidInput: an account without a region, or the other way round.
-    """
-    if (account is None) != (region is None):
-        raise InvalidInput("--account and --region go together.", remedy="Give both, or neither for DIR itself.")
-    name = world or world_name(directory)
-    if account is None or region is None:
-        return Place(directory, name, DirectoryWorld.LOCAL, True, tuple(exclude or ()))
-    return Place(directory, name, Scope(account, region), False, tuple(exclude or ()))
-
-
-@contextmanager
-def opened_place(asked: Session, place: Place, *, create: bool = False) -> Iterator[OpenedPlace]:
-    """The directory as a world, while a spinner turns.
-
-    Args:
-        create: make the store where there is none.
-    """
-    console = human_console(sys.stderr)
-    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-    quiet = asked.out.json or not console.is_terminal
-    _refuse_inside(asked.url, place.path)
-    with (
-        store_of(asked, create=create) as store,
-        Progress(*columns, console=console, disable=quiet, transient=True) as shown,
-    ):
-        shown.add_task(clean(str(place.path)), total=None)
-        yield _opened(store, place)
-
-
-def _opened(store: Store, place: Place) -> OpenedPlace:
-    files = (DirectoryWorld.at if place.plain else DirectoryWorld)(place.path, store, exclude=place.exclude)
-    return OpenedPlace(store, place, World(store, place.name, [files], [place.scope]), files)
+def _read(path: Path) -> bytes:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise UnreadableView(f"{path} cannot be read: {error.strerror}.") from error
+    if text.startswith(_ARCHIVE):
+        remedy = "Bring it in by `holdfast world import PLACE FILE --only-checkpoint NAME`, and name that checkpoint."
+        raise UnreadableView(f"{path} is an archive, not a view.", remedy=remedy)
+    return text
 
 
 @contextmanager
@@ -235,11 +276,3 @@ def store_of(asked: Session, *, create: bool = False) -> Iterator[Store]:
         if store.backend.local:
             raise StoreInMemory(f"The store {store.url} is in memory.")
         yield store
-
-
-def _refuse_inside(url: str, directory: Path) -> None:
-    if not url.startswith("sqlite:///"):
-        return
-    path, inside = sqlite_path(url.removeprefix("sqlite:///")).resolve(), directory.resolve()
-    if path.is_relative_to(inside):
-        raise StoreInside(path, inside)  # before one is made there

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ from holdfast.flows.durations import seconds
 from holdfast.flows.errors import InvalidArguments
 from holdfast.flows.names import check_name
 from holdfast.flows.workflows import Workflow
-from holdfast.ids import new_id_text, parse_id
+from holdfast.ids import new_id_text, new_seed, parse_id
 from holdfast.text import check_text
 
 MAX_KEY = 500
@@ -171,7 +170,7 @@ def make_start(workflow_type: str, args: str, digest: int, options: StartOptions
         goal=options.goal,
         args=args,
         digest=digest,
-        seed=secrets.randbits(63),
+        seed=new_seed(),
         tags=check_tags(options.tags) if options.tags else (),
         queue=options.queue,
         queue_key=options.queue_key,
@@ -232,7 +231,7 @@ def make_starts(
         args, kwargs = _arguments(call)
         encoded, digest = workflow.signature.encode(args, kwargs, max_bytes)
         place = queue_key if isinstance(queue_key, str) else _check_place(queue_key(*args, **kwargs))
-        seed = secrets.randbits(63)
+        seed = new_seed()
         starts.append(
             common._replace(id=new_id_text(), key=key, args=encoded, digest=digest, seed=seed, queue_key=place)
         )

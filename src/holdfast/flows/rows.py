@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -12,7 +11,7 @@ from holdfast import codec
 from holdfast.clock import to_datetime, to_micros
 from holdfast.flows.model import Flow, FlowEvent, FlowStatus, FlowStep, Runtime, StepStatus
 from holdfast.flows.requests import check_key, check_tags
-from holdfast.ids import parse_id, row_id
+from holdfast.ids import new_seed, parse_id, row_id
 from holdfast.store import Row
 from holdfast.text import check_texts
 
@@ -69,7 +68,7 @@ def birth_columns(flow: Flow) -> dict[str, Any]:
         "workflow_type": flow.workflow_type,
         "revision": flow.revision,
         "created_at": created,
-        "seed": secrets.randbits(63),
+        "seed": new_seed(),
         "args": flow.args,
         "args_digest": codec.encode_canonical(codec.decode(flow.args))[1],
         "due_at": (_micros(flow.due_at) or created) if _runnable(flow) else None,

@@ -95,8 +95,17 @@ def _differences(before: Any, after: Any) -> Iterable[str]:
     old, new = msgspec.to_builtins(before), msgspec.to_builtins(after)
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return [f"{_short(old)}→{_short(new)}"]
-    names = [name for name in {**old, **new} if old.get(name, _ABSENT) != new.get(name, _ABSENT)]
-    return [f"{name} {_field(name, old)}→{_field(name, new)}" for name in names]
+    return _fields("", old, new)
+
+
+def _fields(path: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    """The fields that differ, each by its path: what values have in common is left out."""
+    for name in {**old, **new}:
+        a, b = old.get(name, _ABSENT), new.get(name, _ABSENT)
+        if a != b and isinstance(a, dict) and isinstance(b, dict) and any(a[key] == b.get(key, _ABSENT) for key in a):
+            yield from _fields(f"{path}{printable(name)}.", a, b)
+        elif a != b:
+            yield f"{path}{printable(name)} {_field(name, old)}→{_field(name, new)}"
 
 
 def _field(name: str, record: dict[str, Any]) -> str:

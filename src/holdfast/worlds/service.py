@@ -83,6 +83,15 @@ class ViewChecker(Protocol):
 
 
 @runtime_checkable
+class Bodied(Protocol):
+    """What a service may offer besides, whose views name bodies that are blobs of the store."""
+
+    def bodies_of(self, view: StateView[Any]) -> set[str]:
+        """Digests of all that ``view`` needs."""
+        ...
+
+
+@runtime_checkable
 class Discarder(Protocol):
     """What a service may offer besides, whose state may hold what no view can."""
 

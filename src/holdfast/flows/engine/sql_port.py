@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -30,7 +29,7 @@ from holdfast.flows.model import FlowStatus
 from holdfast.flows.remains import holder
 from holdfast.flows.schedules.ticking import tick
 from holdfast.flows.settling import settle
-from holdfast.ids import new_id
+from holdfast.ids import new_id, new_seed
 from holdfast.store import Store, Transaction, Unit, load_queries
 from holdfast.store.blobs import release_blob
 from holdfast.store.units import settle_future
@@ -212,7 +211,7 @@ def _begin_anew(tx: Transaction, epoch: int, ending: Ending) -> bool:
     now = tx.clock.micros()
     named = {"flow": ending.flow, "epoch": epoch, "attempt": ending.attempt, "args": ending.anew, "now": now}
     digests = [digest for (digest,) in tx.fetch(_q["blobs_of"], {"flow": ending.flow})]
-    if not tx.execute(_q["begin_anew"], named | {"seed": secrets.randbits(63)}):
+    if not tx.execute(_q["begin_anew"], named | {"seed": new_seed()}):
         check_alive(tx, epoch)
         return False
     for query in ("forget_taken", "forget_all_progress"):

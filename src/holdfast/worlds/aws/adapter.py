@@ -87,6 +87,7 @@ class Adapter(ABC, Generic[R]):
         coverage: of the emulator's classes, the backend's included (WO-8).
         touches: by the name of a backend's method, what it may change. A method that is not among them and does not
             begin as :data:`READS` do is taken to change anything.
+        always: groups that the emulator has in any state: :meth:`install` makes those that no resource is of.
     """
 
     service_name: ClassVar[str]
@@ -97,6 +98,7 @@ class Adapter(ABC, Generic[R]):
     coverage: ClassVar[tuple[Coverage, ...]]
     touches: ClassVar[Mapping[str, Touch]]
     extra_not_captured: ClassVar[tuple[str, ...]] = ()
+    always: ClassVar[tuple[Group, ...]] = ()
 
     def __init__(self, bodies: Bodies) -> None:
         self.bodies = bodies

@@ -27,6 +27,7 @@ class StoredBodies:
         self._lock = threading.Lock()
         self._staged: dict[str, bytes] = {}
         self._size = 0
+        self._enough = STAGED_BYTES
         self._known: set[str] = set()
         self._loaded: dict[str, bytes] = {}
 
@@ -94,9 +95,8 @@ class StoredBodies:
                 self._known.add(digest)
                 self._size -= len(self._staged.pop(digest, b""))
 
-    def keep(self, digests: Iterable[str]) -> None:
-        """Store those of these bodies that are not, now."""
-        bodies = self.staged(digests)
+    def keep(self, bodies: dict[str, bytes]) -> None:
+        """Store bodies now: those that were :meth:`staged` when what names them was seen."""
         if bodies:
             self._store.run(lambda tx: self.write(tx, bodies), idempotent=True)
             self.stored(bodies)
@@ -104,10 +104,11 @@ class StoredBodies:
     @property
     def crowded(self) -> bool:
         """Whether it is time to :meth:`thin` what is staged."""
-        return self._size > STAGED_BYTES
+        return self._size > self._enough
 
     def thin(self, named: set[str]) -> None:
         """Forget what is staged and not among those ``named``."""
         with self._lock:
             self._staged = {digest: body for digest, body in self._staged.items() if digest in named}
             self._size = sum(map(len, self._staged.values()))
+            self._enough = max(STAGED_BYTES, 2 * self._size)  # what is named stays: to look again soon finds no more

@@ -8,7 +8,7 @@ from packaging.specifiers import SpecifierSet
 
 from holdfast.worlds.aws.errors import UnsupportedEmulator
 
-SUPPORTED = SpecifierSet(">=5.2.0,<5.3")
+SUPPORTED = SpecifierSet(">=5.2.4,<=5.2.5")
 """Both ends are tested; another may have state that no view knows."""
 
 

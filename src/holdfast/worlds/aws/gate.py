@@ -54,9 +54,17 @@ class Gate:
         return depth
 
     def come_back(self, depth: int) -> None:
-        """Enter again as often as before :meth:`leave`."""
-        self._take(threading.get_ident())
+        """Enter again as often as before :meth:`leave`. An interruption is raised from inside: who left has things to
+        put in order there, and leaves for good thereafter."""
+        interruption: BaseException | None = None
+        while not self.mine:
+            try:
+                self._take(threading.get_ident())
+            except BaseException as error:
+                interruption = error
         self._depth = depth
+        if interruption is not None:
+            raise interruption
 
     def _take(self, me: int) -> None:
         waiter = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from holdfast.errors import HoldfastError
 from holdfast.store import Store, Transaction
@@ -41,7 +41,12 @@ class Journal:
     def ours(self) -> bool:
         """Whether no other process has attached the world since."""
         found = self._store.read(lambda tx: SqlAws(tx).get(self._world))
-        return self.lost is None and found is not None and found.epoch == self._attachment.epoch
+        return self.lost is None and found is not None and found[:2] == self._attachment[:2]
+
+    def tell(self, endpoint: str) -> None:
+        """Have those who find the world attached read where it is served."""
+        holder = f"{self._attachment.holder}, at {endpoint}"
+        self._store.run(lambda tx: SqlAws(tx).tell(self._attachment, holder), idempotent=True)
 
     def note(self, changed: Mapping[Place, str | None], digests: Mapping[Place, tuple[str, ...]]) -> int:
         """Take note of changes; returns what :meth:`wait` takes. To be called inside the gate.
@@ -74,8 +79,9 @@ class Journal:
             self._writing = True
             taken, named, upto = self._pending, self._named, self._noted
             self._pending, self._named = {}, {}
+            bodies = self._bodies.staged({digest for digests in named.values() for digest in digests})
         try:
-            self._write(taken, {digest for digests in named.values() for digest in digests})
+            self._write(taken, bodies)
         except BaseException as error:
             self._failed(taken, named, error)
             raise
@@ -84,9 +90,7 @@ class Journal:
             self._writing = False
             self._turn.notify_all()
 
-    def _write(self, taken: Mapping[Place, str | None], digests: Iterable[str]) -> None:
-        bodies = self._bodies.staged(digests)
-
+    def _write(self, taken: Mapping[Place, str | None], bodies: dict[str, bytes]) -> None:
         def work(tx: Transaction) -> None:
             self._bodies.write(tx, bodies)
             SqlAws(tx).write(self._world, self._attachment, taken)

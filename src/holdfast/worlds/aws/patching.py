@@ -6,11 +6,10 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
-from unittest.mock import patch
 from xml.sax.saxutils import escape
 
 import boto3
@@ -21,6 +20,7 @@ from moto.core.custom_responses_mock import reset_responses_mock
 from moto.core.models import botocore_stubber, responses_mock
 
 from holdfast.errors import HoldfastError, InvalidInput, NotSerialisable
+from holdfast.worlds.aws.errors import WorldClosed
 
 T = TypeVar("T")
 Answer = tuple[int, dict[str, Any], Any]
@@ -43,6 +43,7 @@ _lock = threading.Lock()
 _emulate = BotocoreStubber.process_request
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SECRET = "holdfast"  # noqa: S105 - any will do: the emulator asks for none
+_HIDDEN = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
 
 
 def answer(world: Server, request: AWSPreparedRequest) -> Answer | None:
@@ -111,42 +112,68 @@ def patched(world: Server) -> Iterator[None]:
     """Have boto3 and botocore speak to ``world`` during the block: in this context, and in threads that have no world
     of their own."""
     with _lock:
-        _entered.append(world)
-        if len(_entered) == 1:
+        if not _entered:
             _start(world)
+        _entered.append(world)
     token = _chosen.set(world)
     try:
         yield
     finally:
-        _chosen.reset(token)
         with _lock:
             _entered.remove(world)
             if not _entered:
                 _stop()
+        with suppress(ValueError):  # it is left in another context, where it was never chosen
+            _chosen.reset(token)
 
 
 _mock = mock_aws(config={"core": {"mock_credentials": False}})
-_environment: Any = None
+_environment = ExitStack()
 
 
 def _start(world: Server) -> None:
-    global _environment
-    credentials = {"AWS_ACCESS_KEY_ID": world.account_id, "AWS_SECRET_ACCESS_KEY": _SECRET}
+    """The key names no account: it is that of whichever world is spoken to."""
+    told = {"AWS_ACCESS_KEY_ID": _SECRET, "AWS_SECRET_ACCESS_KEY": _SECRET}
     region = {"AWS_DEFAULT_REGION": os.environ.get("AWS_DEFAULT_REGION", world.region)}
-    _environment = patch.dict(os.environ, credentials | region)
-    _environment.start()
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
-        os.environ.pop(name, None)
-    _mock.start(reset=False)
-    botocore_stubber.process_request = _chosen_answer  # type: ignore[method-assign]
+    hidden = {name: None for name in os.environ if name in _HIDDEN or name.startswith("AWS_ENDPOINT_URL")}
+    with ExitStack() as unless_started:
+        unless_started.enter_context(_environment_of(hidden | told | region))
+        _mock.start(reset=False)
+        botocore_stubber.process_request = _chosen_answer  # type: ignore[method-assign]
+        _environment.push(unless_started.pop_all())
+
+
+@contextmanager
+def _environment_of(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Have these variables during the block; ``None``: not have them. What becomes of others is nobody's business."""
+    before = {name: os.environ.get(name) for name in values}
+    _put(values)
+    try:
+        yield
+    finally:
+        _put(before)
+
+
+def _put(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _stop() -> None:
     del botocore_stubber.process_request
     _mock.stop(remove_data=False)
     reset_responses_mock(responses_mock)
-    _environment.stop()
+    _environment.close()
 
 
 def _chosen_answer(request: AWSPreparedRequest) -> Any:
-    return answer(_chosen.get() or _entered[-1], request)
+    """That of the world whose block this is or, where that has ended, of the one that was entered last."""
+    world, entered = _chosen.get(), list(_entered)
+    if world not in entered and entered:
+        world = entered[-1]
+    if world is None:  # the last has been left since botocore asked
+        return refusal(WorldClosed("aws"), as_json="x-amz-target" in request.headers)
+    return answer(world, request)

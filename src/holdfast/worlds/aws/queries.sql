@@ -1,10 +1,13 @@
 -- name: attach
-INSERT INTO aws_worlds (world, epoch, holder, attached_at) VALUES (:world, 1, :holder, :at)
+INSERT INTO aws_worlds (world, epoch, holder, attached_at) VALUES (:world, :at, :holder, :at)
 ON CONFLICT (world) DO UPDATE SET epoch = aws_worlds.epoch + 1, holder = :holder, attached_at = :at
 RETURNING num, epoch
 
 -- name: get_world
 SELECT num, epoch, holder FROM aws_worlds WHERE world = :world
+
+-- name: tell_holder
+UPDATE aws_worlds SET holder = :holder WHERE num = :num AND epoch = :epoch
 
 -- name: list_worlds
 SELECT world FROM aws_worlds ORDER BY world

@@ -62,9 +62,15 @@ class AwsService(ResourceService[Resource]):
 
     def snapshot(self, account_id: str, region: str) -> StateView[Resource]:
         """See :meth:`~holdfast.worlds.service.StatefulService.snapshot`. The bodies that the view names are stored."""
-        view = super().snapshot(account_id, region)
-        self._host.bodies.keep(self._digests(view.resources))
+        with self._host.at_work:
+            view = super().snapshot(account_id, region)
+            bodies = self._host.bodies.staged(self._digests(view.resources))
+        self._host.bodies.keep(bodies)
         return view
+
+    def nothing(self) -> StateView[Resource]:
+        """The view in which there is nothing."""
+        return self._view({})
 
     def bodies_of(self, view: StateView[Resource]) -> set[str]:
         """Digests of the bodies that ``view`` names."""

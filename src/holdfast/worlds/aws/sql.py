@@ -27,7 +27,8 @@ class Attachment(NamedTuple):
 
     Attributes:
         num: of the world.
-        epoch: counts who had it; what is written under an older one is refused.
+        epoch: rises with each who has it, and is no former one's after the world was pruned either, though ``num`` may
+            be; what is written under another is refused.
         holder: who has it.
     """
 
@@ -44,7 +45,8 @@ class SqlAws:
 
     def attach(self, world: str, holder: str) -> Attachment:
         """Make the world this process's: whoever had it can write no more."""
-        row = self._tx.fetch_one(_q["attach"], {"world": world, "holder": holder, "at": self._tx.clock.micros()})
+        named = {"world": world, "holder": holder, "at": self._tx.clock.micros()}
+        row = self._tx.fetch_one(_q["attach"], named)
         assert row is not None
         return Attachment(row[0], row[1], holder)
 
@@ -53,18 +55,22 @@ class SqlAws:
         row = self._tx.fetch_one(_q["get_world"], {"world": world})
         return Attachment(*row) if row else None
 
+    def tell(self, attachment: Attachment, holder: str) -> None:
+        """Have others read who has the world, in other words than when it was attached."""
+        self._tx.execute(_q["tell_holder"], {"num": attachment.num, "epoch": attachment.epoch, "holder": holder})
+
     def worlds(self) -> list[str]:
         """The names of all that were ever attached."""
         return [row[0] for row in self._tx.fetch(_q["list_worlds"])]
 
     def resources(self, num: int) -> list[tuple[Place, str]]:
         """All that a world holds, as JSON."""
-        return [(Place(*row[:4]), row[4]) for row in self._tx.fetch(_q["list_resources"], {"num": num})]
+        return [(Place(*row[:3], _read(row[3])), row[4]) for row in self._tx.fetch(_q["list_resources"], {"num": num})]
 
     def of_scope(self, num: int, service: str, scope: Scope) -> dict[str, str]:
         """What a service holds in one scope: JSON by name."""
         named = {"num": num, "service": service, "account": scope.account_id, "region": scope.region}
-        return {row[0]: row[1] for row in self._tx.fetch(_q["scope_resources"], named)}
+        return {_read(row[0]): row[1] for row in self._tx.fetch(_q["scope_resources"], named)}
 
     def scopes(self, num: int) -> set[Scope]:
         """The scopes in which the world holds anything."""
@@ -81,7 +87,9 @@ class SqlAws:
             raise WorldTakenOver(world)
         named = {"num": attachment.num}
         put = [
-            (*place[:3], _digest(place.name), place.name, text) for place, text in changed.items() if text is not None
+            (*place[:3], _digest(place.name), _written(place.name), text)
+            for place, text in changed.items()
+            if text is not None
         ]
         gone = [(*place[:3], _digest(place.name)) for place, text in changed.items() if text is None]
         if put:
@@ -100,6 +108,15 @@ def drop_some(tx: Transaction, world: str, limit: int) -> bool:
         return True
     tx.execute(_q["drop_world"], {"world": world})
     return False
+
+
+def _written(name: str) -> str:
+    """A name as every database can hold it: PostgreSQL takes no NUL."""
+    return name.replace("%", "%25").replace("\0", "%00")
+
+
+def _read(name: str) -> str:
+    return name.replace("%00", "\0").replace("%25", "%")
 
 
 def _digest(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,6 +12,7 @@ from holdfast.worlds.aws.resource import Resource
 from holdfast.worlds.model import Change, Delta, Scope
 
 Records = dict[str, Resource]
+Changes = dict[str, list[Change[Resource]]]
 _EVERYTHING: Group = ("*",)
 
 
@@ -42,7 +43,7 @@ class Shadow:
         self._groups: dict[Group, Part[Resource]] = {}
         self._top = 0
         self.born = self.refresh([_EVERYTHING])
-        """What the emulator had there from the beginning: it is not noted yet."""
+        """What the emulator itself has put there, and is not noted yet."""
 
     def records(self, region: str) -> Records:
         """All records of a region."""
@@ -56,21 +57,31 @@ class Shadow:
         """Those in which there is anything."""
         return {part.region for part in self._groups.values()}
 
-    def refresh(self, groups: Iterable[Group]) -> dict[str, list[Change[Resource]]]:
+    def refresh(self, groups: Iterable[Group]) -> Changes:
         """Read groups again; returns what has changed, by region."""
+        parts, changes = self.look(groups)
+        self.keep(parts)
+        return changes
+
+    def look(self, groups: Iterable[Group]) -> tuple[dict[Group, Part[Resource] | None], Changes]:
+        """What groups are now, for :meth:`keep`, and what has changed in them, by region."""
         wanted = dict.fromkeys(groups)
         if _EVERYTHING in wanted:
             wanted = dict.fromkeys((*self.adapter.groups(self.backend), *self._groups))
-        changes: dict[str, list[Change[Resource]]] = {}
-        for group in wanted:
-            old, new = self._groups.get(group), self.adapter.read(self.backend, group)
-            for region, change in self._compared(old, new):
+        parts = {group: self.adapter.read(self.backend, group) for group in wanted}
+        changes: Changes = {}
+        for group, new in parts.items():
+            for region, change in self._compared(self._groups.get(group), new):
                 changes.setdefault(region, []).append(change)
-            if new is None:
+        return parts, changes
+
+    def keep(self, parts: Mapping[Group, Part[Resource] | None]) -> None:
+        """Know that groups are this."""
+        for group, part in parts.items():
+            if part is None:
                 self._groups.pop(group, None)
             else:
-                self._groups[group] = new
-        return changes
+                self._groups[group] = part
 
     def replace(self, region: str, records: Mapping[str, Resource]) -> None:
         """Take note that a region's state was replaced."""
@@ -80,6 +91,8 @@ class Shadow:
             group = self.adapter.group_of(name)
             self._groups.setdefault(group, Part(region, {})).resources[name] = record
             self._top = max(self._top, record.rank)
+        self.born.pop(region, None)
+        self.born |= self.refresh(self.adapter.always)
 
     def _compared(
         self, old: Part[Resource] | None, new: Part[Resource] | None
@@ -138,17 +151,25 @@ class Tracker:
     def adopt(self, service: str, scope: Scope, records: Mapping[str, Resource]) -> None:
         """Take note that a scope's state was replaced."""
         shadow = self.shadow(service, scope)
-        shadow.born.pop(scope.region, None)
         shadow.replace(scope.region, records)
+        if shadow.born:
+            self._touch(shadow, ())
 
-    def settle(self) -> list[Settled]:
-        """What was changed by what was noted since the last call."""
-        touched, self._touched = self._touched, {}
+    def settle(self, tell: Callable[[Settled], None] = lambda one: None) -> list[Settled]:
+        """What was changed by what was noted since the last call.
+
+        Args:
+            tell: called with each. What an interruption keeps from being told is found by the next call; so may be what
+                was told just before.
+        """
         settled: list[Settled] = []
-        for shadow, groups in touched.items():
-            born, shadow.born = shadow.born, {}
-            settled.extend(_settled(shadow, region, found, born=True) for region, found in born.items())
-            settled.extend(_settled(shadow, region, found) for region, found in shadow.refresh(groups).items())
+        for shadow, groups in list(self._touched.items()):
+            try:
+                settled += self._settle(shadow, groups, tell)
+            except Exception:  # what cannot be read is not to be in the way of all that is done from now on
+                self._touched.pop(shadow, None)
+                raise
+            self._touched.pop(shadow, None)
         return settled
 
     def touched(self) -> Touched:
@@ -188,6 +209,16 @@ class Tracker:
             for record in part.resources.values()
             for digest in shadow.adapter.digests(record)
         }
+
+    def _settle(self, shadow: Shadow, groups: Iterable[Group], tell: Callable[[Settled], None]) -> list[Settled]:
+        parts, changes = shadow.look(groups)
+        settled = [_settled(shadow, region, found, born=True) for region, found in shadow.born.items()]
+        settled += [_settled(shadow, region, found) for region, found in changes.items()]
+        for one in settled:
+            tell(one)
+        shadow.keep(parts)
+        shadow.born = {}
+        return settled
 
     def _shadow(self, service: str, backend: Any) -> Shadow:
         key = (service, backend.account_id, backend.region_name)

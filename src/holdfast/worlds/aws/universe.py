@@ -44,13 +44,16 @@ class Universe:
             _present = None
 
     def end(self) -> None:
-        """Be no more: what it had in files is closed."""
+        """Be no more: what it had in files is closed. Who is at work with another one stays so."""
+        before = _present
         self.appear()
         for _, _, backend in s3_backends.iter_backends():
             backend.reset()
         for backends in _used:
             backends.clear()
         self.vanish()
+        if before is not None and before is not self:
+            before.appear()
 
     def _keep(self) -> None:
         self._backends = [(backends, dict(backends)) for backends in _used]

@@ -6,9 +6,11 @@ import os
 import socket
 import threading
 import weakref
+from _thread import start_new_thread
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar
 from uuid import UUID
@@ -33,7 +35,7 @@ from holdfast.worlds.aws.service import AwsService
 from holdfast.worlds.aws.services import ADAPTERS
 from holdfast.worlds.aws.sql import Place, SqlAws
 from holdfast.worlds.aws.stored import read_records
-from holdfast.worlds.aws.tracking import Tracker
+from holdfast.worlds.aws.tracking import Settled, Tracker
 from holdfast.worlds.aws.universe import Universe
 from holdfast.worlds.checkpoints import Checkpoint, Reference
 from holdfast.worlds.comparing import WorldDiff
@@ -45,6 +47,8 @@ from holdfast.worlds.world import World
 T = TypeVar("T")
 _open: WeakValueDictionary[tuple[int, str], AwsWorld] = WeakValueDictionary()
 _opening = threading.Lock()
+_orphans: SimpleQueue[tuple[Universe, ExitStack]] = SimpleQueue()
+_closing = threading.Lock()
 
 
 class Overtaken(Exception):
@@ -119,7 +123,7 @@ class AwsWorld:
         for service, one in self.services.items():
             setattr(self, service, one)
         with ExitStack() as unless_open:
-            unless_open.callback(self._ending.close)
+            unless_open.callback(self.close)
             instruments.lay(adapters.values())
             self._ending.callback(instruments.lift)
             self._journal = self._attached(store, takeover=takeover) if store is not None else None
@@ -130,11 +134,12 @@ class AwsWorld:
     def shared(cls, store: Store, name: str, *, account: str, region: str, takeover: bool) -> AwsWorld:
         """The attached world of that name which this process has open already, or a new one. It is closed once nobody
         has it any more. Raises as the class does."""
+        _close_orphans()  # one of them may be of that name
         with _opening:
             found = _open.get((id(store), name))
             if found is None or not found.ours():
                 found = _open[id(store), name] = cls(store, name, account=account, region=region, takeover=takeover)
-                weakref.finalize(found, _end, found._universe, found._ending).atexit = False
+                weakref.finalize(found, _orphaned, found._universe, found._ending).atexit = False
             return found
 
     def ours(self) -> bool:
@@ -169,8 +174,9 @@ class AwsWorld:
 
     def scopes(self) -> list[Scope]:
         """The accounts and regions in use; each account's ``global`` region is."""
+        found = set(self.world.scopes())
         with self.at_work:
-            found = self.tracker.scopes() | set(self.world.scopes())
+            found |= self.tracker.scopes()
         return sorted(found | {Scope(scope.account_id, GLOBAL) for scope in found})
 
     def snapshot(self) -> dict[tuple[str, Scope], StateView[Any]]:
@@ -195,10 +201,11 @@ class AwsWorld:
 
     def reset(self) -> None:
         """Empty the whole world: each service in each scope."""
-        for scope in self.scopes():
-            for service in self.services.values():
-                if service.covers(scope):
-                    service.restore(*scope, msgspec.structs.replace(service.snapshot(*scope), resources={}))
+        with self.at_work:
+            for scope in self.scopes():
+                for service in self.services.values():
+                    if service.covers(scope):
+                        service.restore(*scope, service.nothing())
 
     def diff(self, before: Reference, after: Reference | None = None) -> WorldDiff:
         """What leads from one checkpoint to another, or to what is there now (WO-9)."""
@@ -254,6 +261,10 @@ class AwsWorld:
                 break
             except Overtaken:
                 continue
+            except Exception:  # what was done before it failed is done
+                self.committed()
+                self.publish()
+                raise
         self.committed()
         self.publish()
         return answer
@@ -262,6 +273,11 @@ class AwsWorld:
         """Wait until all that was changed so far is journalled."""
         if self._journal is not None:
             self._journal.wait(self._journal.note({}, {}))
+
+    def served_at(self, endpoint: str) -> None:
+        """Tell others, who find the world attached, where it answers."""
+        if self._journal is not None:
+            self._journal.tell(endpoint)
 
     def publish(self) -> None:
         """Let listeners hear what was changed."""
@@ -289,7 +305,6 @@ class AwsWorld:
         self.settle()
         key = Scope(queue.account_id, queue.region), queue.name
         moves, replaced = self._moves[key], self._replaced
-        outer, self.at_work.outer = self.at_work.outer, []
         instruments.at_work = None
         depth = GATE.leave()
         try:
@@ -300,9 +315,10 @@ class AwsWorld:
                     lambda: self._moves[key] != moves or self._replaced != replaced or self._closed, seconds
                 )
         finally:
-            GATE.come_back(depth)
-            self.at_work.outer = outer
-            self.appear()
+            try:
+                GATE.come_back(depth)
+            finally:
+                self.appear()
         if self._replaced != replaced:
             raise Overtaken
         self.tracker.touch_again(touched)
@@ -327,16 +343,21 @@ class AwsWorld:
 
     def settle(self) -> None:
         """Tell and note what was changed. Inside the gate."""
-        for service, scope, delta, born in self.tracker.settle():
-            if not born:
-                self.services[service].tell(scope, delta)
-                self._news.__dict__.setdefault("of", []).append(self.services[service])
-            self._note(service, scope, delta)
+        self.tracker.settle(self._tell)
+        self._thin()
+
+    def _tell(self, settled: Settled) -> None:
+        service, scope, delta, born = settled
+        self._note(service, scope, delta)
+        if not born:
+            self.services[service].tell(scope, delta)
+            self._news.__dict__.setdefault("of", []).append(self.services[service])
 
     def changed(self, service: str, scope: Scope, delta: Delta[Resource]) -> None:
         """Take note of a restore or merge. Inside the gate."""
         self._replaced += 1
         self._note(service, scope, delta)
+        self._thin()
         self._move()
 
     def _note(self, service: str, scope: Scope, delta: Delta[Resource]) -> None:
@@ -347,10 +368,13 @@ class AwsWorld:
                 {place: None if record is None else _text(record) for place, record in named.items()},
                 {place: tuple(adapter.digests(record)) for place, record in named.items() if record is not None},
             )
-        elif self.bodies.crowded:
-            self.bodies.thin(self.tracker.named())
         if service == self.sqs.service_name:
             self._move((scope, change.resource.split("/")[1]) for change in delta)
+
+    def _thin(self) -> None:
+        """Forget bodies that nothing names any more. Inside the gate, once all that is known is noted."""
+        if self.bodies.crowded:
+            self.bodies.thin(self.tracker.named())
 
     def _move(self, queues: Iterable[tuple[Scope, str]] = ()) -> None:
         """Wake long polls."""
@@ -382,15 +406,17 @@ class AwsWorld:
 
 class _AtWork(AbstractContextManager[None]):
     """Inside the gate, with the world in the emulator; may be entered again by the thread that is in it, and from
-    within another world's.
-
-    Attributes:
-        outer: the worlds that were at work when it was entered, the innermost last.
-    """
+    within another world's."""
 
     def __init__(self, world: AwsWorld) -> None:
         self._world = world
-        self.outer: list[instruments.Listener | None] = []
+        self._entered = threading.local()  # others enter while a thread pauses
+
+    @property
+    def _outer(self) -> list[instruments.Listener | None]:
+        """The worlds that were at work when this thread entered, the innermost last."""
+        found: list[instruments.Listener | None] = self._entered.__dict__.setdefault("from", [])
+        return found
 
     def __enter__(self) -> None:
         GATE.__enter__()
@@ -401,27 +427,39 @@ class _AtWork(AbstractContextManager[None]):
             except BaseException:
                 GATE.__exit__(None, None, None)
                 raise
-        self.outer.append(outer)
+        self._outer.append(outer)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        outer = self.outer.pop()
-        try:
-            if outer is not self._world and instruments.at_work is self._world:
-                self._world.settle()
-        finally:
-            if outer is None:
-                instruments.at_work = None
-                self._world.leave()
-            elif outer is not self._world:
-                outer.appear()
-            GATE.__exit__(kind, error, at)
+        outer = self._outer.pop()
+        with ExitStack() as leaving:  # whatever fails, the gate opens
+            leaving.callback(GATE.__exit__, kind, error, at)
+            if outer is not self._world:
+                leaving.callback(self._back, outer)
+                if instruments.at_work is self._world:
+                    self._world.settle()
+
+    def _back(self, outer: instruments.Listener | None) -> None:
+        instruments.at_work = None
+        if outer is None:
+            self._world.leave()
+        else:
+            outer.appear()
 
 
-def _end(universe: Universe, ending: ExitStack) -> None:
-    """Close a world that nobody has any more."""
-    with GATE:
-        universe.end()
-    ending.close()
+def _orphaned(universe: Universe, ending: ExitStack) -> None:
+    """Have a world that nobody has any more closed. Called whenever the interpreter likes, in the middle of anything
+    that this thread does: so it waits for nothing, and leaves that to another thread."""
+    _orphans.put((universe, ending))
+    start_new_thread(_close_orphans, ())
+
+
+def _close_orphans() -> None:
+    with _closing:
+        while not _orphans.empty():
+            universe, ending = _orphans.get()
+            with GATE:
+                universe.end()
+            ending.close()
 
 
 def _text(record: Resource) -> str:

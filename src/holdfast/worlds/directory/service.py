@@ -260,6 +260,10 @@ class DirectoryWorld(ResourceService[Entry]):
         resources = self.snapshot(account_id, region).resources
         return {name: resources[name] for name in below(self._checked(path), iter(resources))} if path else resources
 
+    def bodies_of(self, view: TreeView) -> set[str]:
+        """Digests of the blobs that hold the bodies of the files of ``view``."""
+        return {digest for entry in view.resources.values() if isinstance(entry, File) for digest in entry.blobs}
+
     def survey(self, account_id: str, region: str) -> Survey:
         """What is there, also when there is what no view can hold.
 

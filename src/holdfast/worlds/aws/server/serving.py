@@ -56,6 +56,7 @@ class WorldServer:
             self._server = _Server(host, port, WorldApp(world, self._changes, token), _Handler, fd=listener.fileno())
         shown = f"[{host}]" if ":" in host else host
         self.endpoint = f"http://{shown}:{self._server.port}"
+        world.served_at(self.endpoint)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_POLL_SECONDS,), name="holdfast-world-server", daemon=True
         )

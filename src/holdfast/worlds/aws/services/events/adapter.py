@@ -59,6 +59,7 @@ class EventsAdapter(Adapter[EventsRecord]):
     view_type = StateView[EventsRecord]
     coverage = shapes.COVERAGE
     touches = TOUCHES
+    always = (("bus", "default"),)
 
     @property
     def backends(self) -> Any:
