@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import msgspec
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.sqs.models import Message
 
 from holdfast.store import Store, open_store
 from holdfast.worlds.aws import AwsWorld, WorldEvent
@@ -191,6 +193,31 @@ def test_every_mutation_is_told_and_no_read(world: AwsWorld) -> None:
     assert drain(world, found) == []
 
 
+def test_what_one_service_does_to_others_is_told(world: AwsWorld) -> None:
+    sns, sqs = world.client("sns"), world.client("sqs")
+    url = queue(sqs, "inbox")
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic = sns.create_topic(Name="news")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    found = heard(world)
+    sns.publish(TopicArn=topic, Message="hello")
+    assert ("created", "sqs", "message") in drain(world, found)
+
+    resources = {
+        "Jobs": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "made"}},
+        "Files": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "made"}},
+    }
+    stacks = world.client("cloudformation")
+    stacks.create_stack(StackName="stack", TemplateBody=json.dumps({"Resources": resources}))
+    assert {("created", "sqs", "queue"), ("created", "s3", "bucket")} <= set(drain(world, found))
+    assert "bucket/made" in world.s3.snapshot(A, REGION).resources
+    resources["Jobs"]["Properties"]["VisibilityTimeout"] = 7  # type: ignore[index]
+    stacks.update_stack(StackName="stack", TemplateBody=json.dumps({"Resources": resources}))
+    assert ("updated", "sqs", "queue") in drain(world, found)
+    stacks.delete_stack(StackName="stack")
+    assert {("deleted", "sqs", "queue"), ("deleted", "s3", "bucket")} <= set(drain(world, found))
+
+
 def test_an_events_view_is_of_its_revision(world: AwsWorld) -> None:
     views: list[Any] = []
     asked = threading.Event()
@@ -356,3 +383,49 @@ def test_nobody_starves_at_the_gate() -> None:
         thread.join()
     assert served == [True] * 20
     assert not gate.mine
+
+
+def test_a_bucket_that_moved_to_another_account_moves_back(store: Store) -> None:
+    with AwsWorld(store, account=A, region="us-east-1") as world:
+        world.client("s3").create_bucket(Bucket="bucket")
+        world.client("s3").put_object(Bucket="bucket", Key="k", Body=b"first")
+        world.checkpoint("first")
+        world.client("s3").delete_object(Bucket="bucket", Key="k")
+        world.client("s3").delete_bucket(Bucket="bucket")
+        world.client("s3", account=B).create_bucket(Bucket="bucket")
+        world.client("s3", account=B).put_object(Bucket="bucket", Key="k", Body=b"second")
+        world.checkpoint("second")
+        for name, account, body in (("first", A, b"first"), ("second", B, b"second"), ("first", A, b"first")):
+            world.restore(name)
+            found = world.client("s3", account=account).get_object(Bucket="bucket", Key="k")
+            assert found["Body"].read() == body
+        assert not world.diff("first")
+
+
+def test_views_that_have_one_bucket_in_two_accounts_are_refused_before_any_change(world: AwsWorld) -> None:
+    world.client("s3", region="us-east-1").create_bucket(Bucket="bucket")
+    view = world.s3.snapshot(A, "us-east-1")
+    twice = {("s3", Scope(A, "us-east-1")): view, ("s3", Scope(B, "us-east-1")): view}
+    with pytest.raises(InvalidView, match="as well"):
+        world.world.record(twice)
+    with pytest.raises(InvalidView, match=f"belongs to the account {A}"):
+        world.world.record({("s3", Scope(B, "us-east-1")): view})
+    assert world.s3.snapshot(A, "us-east-1") == view
+
+
+def test_what_the_emulator_has_from_the_beginning_is_there_when_it_is_opened_again(store: Store) -> None:
+    with AwsWorld(store, account=A, region=REGION) as world:
+        assert world.events.snapshot(A, REGION).resources == {}
+        world.client("events").list_event_buses()
+        before = world.events.snapshot(A, REGION)
+    assert list(before.resources) == ["bus/default"]
+    with AwsWorld(store, account=A, region=REGION) as world:
+        assert world.events.snapshot(A, REGION) == before
+
+
+def test_the_emulator_keeps_no_list_of_what_is_gone(world: AwsWorld) -> None:
+    sqs = world.client("sqs")
+    url = queue(sqs)
+    before = len(Message.instances_tracked)
+    sqs.send_message(QueueUrl=url, MessageBody="x")
+    assert len(Message.instances_tracked) == before

@@ -94,6 +94,10 @@ class ResourceService(ABC, Generic[R]):
         """
         return check_scope(account_id, region)
 
+    def _replacement(self, present: Mapping[str, R], target: Mapping[str, R]) -> Delta[R]:
+        """What a restore does."""
+        return diff(present, target)
+
     def _obstacle(self, resources: Mapping[str, R], name: str, record: R) -> str | None:
         """The name of an existing resource that a new one cannot stand beside, if any."""
         return name if name in resources else None
@@ -118,7 +122,7 @@ class ResourceService(ABC, Generic[R]):
 
         def plan(present: Mapping[str, R]) -> Delta[R]:
             check()
-            return diff(present, target)
+            return self._replacement(present, target)
 
         self._mutate(scope, plan)
 

@@ -115,6 +115,21 @@ class Cutter(Protocol):
 
 
 @runtime_checkable
+class Sharing(Protocol):
+    """What a service may offer besides, whose scopes have names in common that one of them alone may have."""
+
+    def check_together(self, views: Mapping[Scope, StateView[Any]]) -> None:
+        """Raises:
+        InvalidView: these views cannot be restored together.
+        """
+        ...
+
+    def make_way(self, views: Mapping[Scope, StateView[Any]]) -> None:
+        """Before ``views`` are restored, remove from each scope what another one of them is to have."""
+        ...
+
+
+@runtime_checkable
 class Partial(Protocol):
     """What a service may offer besides, that is not in every scope of its world."""
 

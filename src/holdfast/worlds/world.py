@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 from uuid import UUID
@@ -36,7 +36,15 @@ from holdfast.worlds.errors import (
 from holdfast.worlds.manifests import get_view
 from holdfast.worlds.model import Scope, StateView, check_name, to_scope
 from holdfast.worlds.restoring import PATIENCE_SECONDS, Pending, Restored
-from holdfast.worlds.service import Discarder, Partial, StatefulService, ViewChecker, cut_through, vouching
+from holdfast.worlds.service import (
+    Discarder,
+    Partial,
+    Sharing,
+    StatefulService,
+    ViewChecker,
+    cut_through,
+    vouching,
+)
 
 T = TypeVar("T")
 _TRIES = 5
@@ -178,6 +186,8 @@ class World:
                 found.check(view)
             else:
                 found.merge(*scope, view, dry_run=True)
+        for shared, together in self._sharing(views):
+            shared.check_together(together)
 
     def checkpoints(self, *, limit: int | None = None, after: str | None = None) -> Page[Checkpoint]:
         """The world's checkpoints, newest first.
@@ -411,10 +421,20 @@ class World:
             pending = self._store.run(lambda tx: restoring.keep_before(tx, pending, states))
         concerned = [self._service(service) for service, _ in views]
         with vouching(views.values()), restoring.fenced(self._store, pending) as check, cut_through(concerned):
+            for shared, together in self._sharing(views):
+                check()
+                shared.make_way(together)
             for (service, scope), view in views.items():
                 check()
                 self._service(service).restore(*scope, view)
         return self._store.run(lambda tx: restoring.end_restore(tx, pending, target), actor=pending.actor)
+
+    def _sharing(self, views: Views) -> Iterator[tuple[Sharing, dict[Scope, StateView[Any]]]]:
+        """The services whose scopes have names in common, each with its views."""
+        for name in sorted({service for service, _ in views}):
+            found = self._service(name)
+            if isinstance(found, Sharing):
+                yield found, {scope: view for (service, scope), view in views.items() if service == name}
 
     def _hold(self) -> AbstractContextManager[None]:
         return restoring.holding(self._store, self.name, self._patience)

@@ -245,6 +245,7 @@ def notify_may_be_called_by_a_listener(subject: Subject) -> None:
     """WO-6: called within a listener, ``notify_state_changed`` returns, and what it forwards is told after that."""
     returned, forwarded = Event(), Event()
     calls: list[Change] = []
+    put(subject, {1: 1})  # so that the next one may be one mutation
 
     def listener(change: Change) -> None:
         calls.append(change)
@@ -255,7 +256,7 @@ def notify_may_be_called_by_a_listener(subject: Subject) -> None:
             forwarded.set()
 
     with subscribed(subject, listener):
-        finishes(aside(lambda: subject.put(*HERE, 1, 1)), "the mutation")
+        finishes(aside(lambda: subject.put(*HERE, 1, 2)), "the mutation")
         happens(returned, "the return of notify_state_changed within a listener")
         happens(forwarded, "telling what it forwards")
     expect_view(calls[-1].view(), snap(subject), "the view that was forwarded")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from holdfast.worlds.aws.resource import Resource
@@ -151,6 +151,14 @@ class Adapter(ABC, Generic[R]):
     def digests(self, record: R) -> Iterable[str]:
         """The bodies that a record names."""
         return ()
+
+    def claims(self, resources: Mapping[str, R]) -> Mapping[str, str]:
+        """Names that one scope alone may have, whatever the account, each with the resource that has it."""
+        return {}
+
+    def without(self, resources: Mapping[str, R], claimed: Set[str]) -> dict[str, R]:
+        """``resources`` but for those that have such names, and what belongs to them."""
+        return dict(resources)
 
     def obstacle(self, account_id: str, region: str, resources: Mapping[str, R]) -> Fault | None:
         """Why the resources cannot be in that account and region, whatever is there now: another holds their names."""

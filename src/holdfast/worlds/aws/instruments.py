@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
+from moto.core.common_models import BaseModel
 from moto.core.responses import BaseResponse
 from moto.dynamodb.models.table_export import TableExport
 from moto.dynamodb.models.table_import import TableImport
+from moto.s3.models import FakeKey, FakeMultipart
 from moto.sqs.models import Queue
 
 from holdfast.worlds.aws.adapter import READS, Adapter, Touch
@@ -60,6 +62,7 @@ def lay(adapters: Iterable[Adapter[Any]]) -> None:
         for adapter in adapters:
             _watch(adapter)
         _put(Queue, "wait_for_messages", _waiting(Queue.wait_for_messages))
+        _put(BaseModel, "__new__", staticmethod(_made))
         for work in (TableImport, TableExport):
             _put(work, "start", _at_once(work.start))
         _put(BaseResponse, "call_action", _told(BaseResponse.call_action))
@@ -79,7 +82,7 @@ def lift() -> None:
 
 
 def _put(owner: Any, name: str, replacement: Any) -> None:
-    _laid.append((owner, name, getattr(owner, name)))
+    _laid.append((owner, name, inspect.getattr_static(owner, name)))
     setattr(owner, name, replacement)
 
 
@@ -122,6 +125,15 @@ def _told(original: Any) -> Any:
         return original(self)
 
     return call_action
+
+
+def _made(model: type, *args: Any, **kwargs: Any) -> Any:
+    """The emulator keeps a list of every object that it ever made, for a page that shows them; a world that serves for
+    days is to forget what is gone. Only what has files is listed, for they are to be closed."""
+    made: Any = object.__new__(model)
+    if at_work is None or issubclass(model, FakeKey | FakeMultipart):
+        model.instances_tracked.append(made)  # type: ignore[attr-defined]
+    return made
 
 
 def _waiting(original: Any) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from boto3 import Session
+from botocore.loaders import Loader
+from botocore.regions import EndpointResolver
 
 from holdfast.worlds.aws.errors import InvalidAccount, UnknownRegion
 from holdfast.worlds.model import Scope
@@ -30,8 +31,7 @@ def check_aws_scope(account_id: object, region: object) -> Scope:
 
 @cache
 def _regions() -> frozenset[str]:
-    session = Session()
-    partitions = session.get_available_partitions()
-    return frozenset(
-        region for name in partitions for region in session.get_available_regions("dynamodb", partition_name=name)
-    )
+    """Those that the SDK knows; asked without a session, which would want the user's profile."""
+    known = EndpointResolver(Loader().load_data("endpoints"))
+    partitions = known.get_available_partitions()
+    return frozenset(region for name in partitions for region in known.get_available_endpoints("dynamodb", name))

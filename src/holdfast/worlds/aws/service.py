@@ -17,7 +17,7 @@ from holdfast.worlds.aws.tracking import Tracker
 from holdfast.worlds.base import Plan, ResourceService
 from holdfast.worlds.errors import InvalidView, MissingBlob
 from holdfast.worlds.merging import MergeReport, Policy
-from holdfast.worlds.model import Delta, Scope, StateView, apply_delta, path_of
+from holdfast.worlds.model import Change, Delta, Scope, StateView, apply_delta, diff, path_of
 
 
 class Host(Protocol):
@@ -80,6 +80,34 @@ class AwsService(ResourceService[Resource]):
         """Whether the service has anything there, ever: what is global is in the region ``global`` alone."""
         return self.adapter.is_global == (scope.region == GLOBAL)
 
+    def check_together(self, views: Mapping[Scope, StateView[Any]]) -> None:
+        """See that views can be restored to their scopes together: no two have a name that one alone may have, and no
+        scope beside them has one (WO-11).
+
+        Raises:
+            InvalidView: they cannot; names the path.
+        """
+        claimed: dict[str, Scope] = {}
+        for scope, view in views.items():
+            for name, resource in self.adapter.claims(view.resources).items():
+                other = claimed.setdefault(name, scope)
+                if other != scope:
+                    fault = f"{name!r} is in {other.account_id}/{other.region} as well"
+                    raise InvalidView(self.service_name, path_of(resource), fault)
+        with self._host.at_work:
+            yielded = {name for scope in views for name in self.adapter.claims(self._read(scope))}
+            for scope, view in views.items():
+                names = self.adapter.claims(view.resources)
+                staked = {resource for name, resource in names.items() if name not in yielded}
+                self._refuse_obstacle(scope, {resource: view.resources[resource] for resource in staked})
+
+    def make_way(self, views: Mapping[Scope, StateView[Any]]) -> None:
+        """Remove from each scope what another one of ``views`` is to have in its place. May be done again."""
+        wanted = {name for view in views.values() for name in self.adapter.claims(view.resources)}
+        for scope, view in views.items():
+            moved = wanted - self.adapter.claims(view.resources).keys()
+            self._mutate(scope, lambda present, moved=moved: diff(present, self.adapter.without(present, moved)))  # type: ignore[misc]
+
     @property
     def cut(self) -> AbstractContextManager[None]:
         """Within it nothing changes: several services' views taken there are of one moment."""
@@ -109,28 +137,38 @@ class AwsService(ResourceService[Resource]):
         return check_aws_scope(account_id, region)
 
     def _read(self, scope: Scope) -> dict[str, Resource]:
-        return self._host.tracker.shadow(self.service_name, scope).records(scope.region) if self.covers(scope) else {}
+        return self._host.tracker.records(self.service_name, scope) if self.covers(scope) else {}
 
     def _change(self, scope: Scope, plan: Plan[Resource]) -> Delta[Resource]:
         present = self._read(scope)
-        delta = plan(present)
-        if not delta:
-            return delta
+        changes = plan(present)
+        if not changes:
+            return changes
         if not self.covers(scope):
             raise WrongRegion(self.service_name, scope.region, is_global=self.adapter.is_global)
-        apply_delta(present, delta)
+        apply_delta(present, changes)
         self._install(scope, dict(sorted(present.items(), key=_rank)))
-        self._host.changed(self.service_name, scope, delta)
-        return delta
+        self._host.changed(self.service_name, scope, changes)
+        return tuple(change for change in changes if change.before != change.after)
+
+    def _replacement(self, present: Mapping[str, Resource], target: Mapping[str, Resource]) -> Delta[Resource]:
+        """The differences, and what is to stand elsewhere in the order of lists, which is nobody's news."""
+        delta = diff(present, target)
+        changed = {change.resource for change in delta}
+        moved = (name for name in target if name not in changed and present[name].rank != target[name].rank)
+        return (*delta, *(Change(name, present[name], target[name]) for name in moved))
 
     def _install(self, scope: Scope, records: Mapping[str, Resource]) -> None:
-        taken = self.adapter.obstacle(*scope, records)
-        if taken is not None:
-            raise InvalidView(self.service_name, f"{path_of(taken.resource)}.{taken.field}", taken.fault)
+        self._refuse_obstacle(scope, records)
         with self._host.bodies.loaded(self._digests(records)):
             backend = self.adapter.backends[scope.account_id][self.adapter.place(scope.region)]
             self.adapter.install(backend, scope.region, records)
         self._host.tracker.adopt(self.service_name, scope, records)
+
+    def _refuse_obstacle(self, scope: Scope, records: Mapping[str, Resource]) -> None:
+        taken = self.adapter.obstacle(*scope, records)
+        if taken is not None:
+            raise InvalidView(self.service_name, f"{path_of(taken.resource)}.{taken.field}", taken.fault)
 
     def _check(self, view: StateView[Resource]) -> None:
         self._refuse_faults(view.resources)

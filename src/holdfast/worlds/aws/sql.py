@@ -65,7 +65,8 @@ class SqlAws:
 
     def resources(self, num: int) -> list[tuple[Place, str]]:
         """All that a world holds, as JSON."""
-        return [(Place(*row[:3], _read(row[3])), row[4]) for row in self._tx.fetch(_q["list_resources"], {"num": num})]
+        rows = self._tx.fetch(_q["list_resources"], {"num": num})
+        return [(Place(row[0], row[1], row[2], _read(row[3])), row[4]) for row in rows]
 
     def of_scope(self, num: int, service: str, scope: Scope) -> dict[str, str]:
         """What a service holds in one scope: JSON by name."""

@@ -181,6 +181,15 @@ class Tracker:
         for shadow, groups in touched.items():
             self._touch(shadow, groups)
 
+    def records(self, service: str, scope: Scope) -> Records:
+        """What there is in a scope. To look at what no client has asked for does not bring it about: the emulator makes
+        things of its own in a region where it is first asked."""
+        adapter = self._adapters[service]
+        there = dict.get(adapter.backends, scope.account_id)
+        if there is None or dict.get(there, adapter.place(scope.region)) is None:
+            return {}
+        return self.shadow(service, scope).records(scope.region)
+
     def shadow(self, service: str, scope: Scope) -> Shadow:
         """What is known of the backend that holds a scope of a service."""
         adapter = self._adapters[service]

@@ -9,7 +9,7 @@ import weakref
 from _thread import start_new_thread
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
+from holdfast.errors import HoldfastError
 from holdfast.pages import Page
 from holdfast.store import Store, open_store
 from holdfast.worlds.aws import instruments
@@ -117,6 +118,7 @@ class AwsWorld:
         self._replaced = self._stays = 0
         self._news = threading.local()  # who changes something tells of it, once the gate is open again
         self._closed = False
+        self._journal: Journal | None = None
         adapters = {adapter.service_name: adapter(self.bodies) for adapter in ADAPTERS}
         self.tracker = Tracker(adapters)
         self.services = {name: AwsService(adapter, self) for name, adapter in adapters.items()}
@@ -126,7 +128,8 @@ class AwsWorld:
             unless_open.callback(self.close)
             instruments.lay(adapters.values())
             self._ending.callback(instruments.lift)
-            self._journal = self._attached(store, takeover=takeover) if store is not None else None
+            if store is not None:
+                self._journal = self._attached(store, takeover=takeover)
             self.world = World(self.store, self.name, self.services.values(), self._first_scopes())
             unless_open.pop_all()
 
@@ -230,6 +233,7 @@ class AwsWorld:
 
     def close(self) -> None:
         """Give the world up; what is attached stays in the store. A second call does nothing."""
+        self._flush()
         with GATE:
             if self._closed:
                 return
@@ -237,6 +241,13 @@ class AwsWorld:
             self._universe.end()
         self._move()  # long polls end
         self._ending.close()
+
+    def _flush(self) -> None:
+        """What nobody waits for is journalled in the end: what the emulator has from the beginning."""
+        with suppress(HoldfastError):  # it is closed, or another's
+            with self.at_work:
+                pass
+            self.committed()
 
     def __enter__(self) -> AwsWorld:
         self._ending.enter_context(self.patched())
@@ -254,6 +265,8 @@ class AwsWorld:
             WorldTakenOver, StoreError: it cannot be; it may or may not have been done.
             WorldClosed: the world is closed.
         """
+        if self._journal is not None and self._journal.lost is not None:
+            raise self._journal.lost
         while True:
             try:
                 with self.at_work:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any, ClassVar
 
 from moto.s3 import models
@@ -107,6 +107,12 @@ class S3Adapter(Adapter[S3Record]):
         if isinstance(record, ObjectVersion | UploadPart) and record.body is not None:
             return (record.body,)
         return ()
+
+    def claims(self, resources: Mapping[str, S3Record]) -> Mapping[str, str]:
+        return {record.name: name for name, record in resources.items() if isinstance(record, Bucket)}
+
+    def without(self, resources: Mapping[str, S3Record], claimed: Set[str]) -> dict[str, S3Record]:
+        return {name: record for name, record in resources.items() if self.group_of(name)[1] not in claimed}
 
     def obstacle(self, account_id: str, region: str, resources: Mapping[str, S3Record]) -> Fault | None:
         for name, record in resources.items():
