@@ -16,6 +16,7 @@ def test_a_detached_service_holds_the_contract(subject: type[AwsSubject]) -> Non
     assert "WO-5" in exercise_stateful_service(partial(opened, subject, None))
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.service_name)
 def test_an_attached_service_holds_the_contract(subject: type[AwsSubject], tmp_path: Path) -> None:
     numbers = iter(range(1000))

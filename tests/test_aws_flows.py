@@ -11,7 +11,9 @@ import pytest
 from holdfast import Holdfast, WorldHandle, aws, directory, open_world, state, step, workflow
 from holdfast.flows.errors import FlowHalted
 from holdfast.flows.retention import prune
+from holdfast.rewind.handle import OpenedHere
 from holdfast.store import open_store
+from holdfast.worlds.aws.errors import WorldTakenOver
 from holdfast.worlds.aws.sql import SqlAws
 
 REGION = "eu-west-1"
@@ -99,3 +101,16 @@ async def mixes_worlds(root: str) -> None:
 def test_a_mock_aws_is_a_world_by_itself(hf: Holdfast, tmp_path: Path) -> None:
     with pytest.raises(FlowHalted, match="mock AWS and more"):
         hf.start(mixes_worlds, str(tmp_path)).result(30)
+
+
+def test_a_worker_that_lost_the_flow_does_not_take_its_aws_back(hf: Holdfast) -> None:
+    """A stale worker wakes up and replays: another one has the flow by now."""
+    flow = hf.start(send_three_messages)
+    flow.result(30)
+    opened = OpenedHere(flow.id, "cloud", (aws(REGION),))
+    world = f"cloud.{flow.id}"
+    before = hf.store.read(lambda tx: SqlAws(tx).get(world))
+    with pytest.raises(WorldTakenOver):  # the flow has ended: nobody has it
+        aws(REGION).open(hf.store, f"{world}x", opened._expect_rightful)
+    assert hf.store.read(lambda tx: SqlAws(tx).get(f"{world}x")) is None
+    assert hf.store.read(lambda tx: SqlAws(tx).get(world)) == before

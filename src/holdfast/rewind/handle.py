@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from weakref import WeakValueDictionary
 
 from holdfast.errors import HoldfastError, InvalidInput, StoreBusy, StoreUnreachable
 from holdfast.flows.ambient import current_flow, current_store
+from holdfast.flows.engine.lease import host_id
 from holdfast.flows.names import CHECKPOINT
 from holdfast.flows.step_context import current_step, step_context
 from holdfast.flows.steps import Commit, committing_step
@@ -21,6 +23,7 @@ from holdfast.rewind.remains import Folder, expect_nothing_left, note_world
 from holdfast.rewind.sql import SqlRewinds
 from holdfast.store import Store, Transaction
 from holdfast.worlds import Moment, Scope, StatefulService, World
+from holdfast.worlds.aws.errors import WorldTakenOver
 from holdfast.worlds.checkpoints import check_checkpoint_name
 from holdfast.worlds.directory import DirectoryWorld
 from holdfast.worlds.errors import RestorePending
@@ -123,12 +126,21 @@ class OpenedHere:
             services: list[StatefulService[Any]] = []
             for make in self._factories:
                 if isinstance(make, Aws):
-                    self.aws = make.open(store, opening.stored, own=opening.own)
+                    self.aws = make.open(store, opening.stored, self._expect_rightful if opening.own else None)
                     services.extend(self.aws.services.values())
                 else:
                     services.append(make(store))
             self._world = World(store, opening.stored, services, opening.scopes)
         return self._world
+
+    def _expect_rightful(self, tx: Transaction) -> None:
+        """A worker that was thought dead, and wakes up, is not to take the world from the one that has the flow now.
+
+        Raises:
+            WorldTakenOver: this process has the flow no more.
+        """
+        if SqlRewinds(tx).worker(self.flow_id) != (host_id(), os.getpid()):
+            raise WorldTakenOver(self.name)
 
 
 def patiently(work: Callable[[], T]) -> T:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from holdfast.store import Store
+from holdfast.store import Store, Transaction
 from holdfast.worlds import StatefulService
 from holdfast.worlds.directory import DirectoryWorld
 from holdfast.worlds.directory.naming import world_name
@@ -53,11 +53,12 @@ class Aws:
         """What a world of it covers: the account's regions, and what is global in it."""
         return tuple(Scope(self.account, region) for region in (*self.regions, "global"))
 
-    def open(self, store: Store, world: str, *, own: bool) -> AwsWorld:
+    def open(self, store: Store, world: str, rightful: Callable[[Transaction], None] | None) -> AwsWorld:
         """The world of that name, attached to the store; the one that is open already, where there is one.
 
         Args:
-            own: of one flow, whose worker may have it, whoever else still does.
+            rightful: of a world of one flow, which the flow's worker may have, whoever else still does: raises where
+                this process is not that worker (any more).
 
         Raises:
             WorldAttached: another process has it.
@@ -65,7 +66,7 @@ class Aws:
         """
         from holdfast.worlds.aws import AwsWorld  # takes a second to import
 
-        return AwsWorld.shared(store, world, account=self.account, region=self.regions[0], takeover=own)
+        return AwsWorld.shared(store, world, account=self.account, region=self.regions[0], takeover=rightful)
 
 
 def single_place(factories: Iterable[object]) -> str | None:

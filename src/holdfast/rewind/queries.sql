@@ -15,6 +15,9 @@ UPDATE world_checkpoints SET superseded = TRUE WHERE run = :run AND world = :wor
 -- name: details
 SELECT num, status, updated_at FROM steps WHERE {kept} AND num BETWEEN :first AND :last
 
+-- name: worker
+SELECT w.host, w.pid FROM flows f JOIN workers w ON w.epoch = f.epoch WHERE f.num = :flow
+
 -- name: rewrite
 UPDATE steps SET result = :result WHERE flow = :flow AND run_id = :run_id
 

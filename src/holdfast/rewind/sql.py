@@ -45,6 +45,12 @@ class SqlRewinds:
         found = [] if num is None else self.opened(num)
         return next((world.opening for world in found if world.opening.name == name), None)
 
+    def worker(self, flow_id: UUID) -> tuple[str, int] | None:
+        """Host and process id of the worker that has a flow, if one has."""
+        num = SqlHistory(self._tx).num(flow_id)
+        row = None if num is None else self._tx.fetch_one(_q["worker"], {"flow": num})
+        return (row[0], row[1]) if row else None
+
     def taken(self, flow_id: UUID, worlds: Sequence[str]) -> list[Taken]:
         """A flow's checkpoints of these worlds that no rewind has undone."""
         found = []

@@ -20,7 +20,7 @@ import msgspec
 
 from holdfast.errors import HoldfastError
 from holdfast.pages import Page
-from holdfast.store import Store, open_store
+from holdfast.store import Store, Transaction, open_store
 from holdfast.worlds.aws import instruments
 from holdfast.worlds.aws.adapter import Touch
 from holdfast.worlds.aws.bodies import StoredBodies
@@ -34,7 +34,7 @@ from holdfast.worlds.aws.resource import Resource
 from holdfast.worlds.aws.scopes import DEFAULT_ACCOUNT, DEFAULT_REGION, GLOBAL, check_aws_scope
 from holdfast.worlds.aws.service import AwsService
 from holdfast.worlds.aws.services import ADAPTERS
-from holdfast.worlds.aws.sql import Place, SqlAws
+from holdfast.worlds.aws.sql import Attachment, Place, SqlAws
 from holdfast.worlds.aws.stored import read_records
 from holdfast.worlds.aws.tracking import Settled, Tracker
 from holdfast.worlds.aws.universe import Universe
@@ -71,7 +71,8 @@ class AwsWorld:
         name: of the world, unique within the store.
         account: of clients whose credentials name none.
         region: where a client's region is not told.
-        takeover: have it even if another process has it, which can change nothing from then on.
+        takeover: have it even if another process has it, which can change nothing from then on. A function is asked in
+            the transaction that does so, and may raise.
 
     Raises:
         InvalidScope: a name, account or region that cannot be one.
@@ -103,7 +104,7 @@ class AwsWorld:
         *,
         account: str = DEFAULT_ACCOUNT,
         region: str = DEFAULT_REGION,
-        takeover: bool = False,
+        takeover: bool | Callable[[Transaction], None] = False,
     ) -> None:
         check_emulator()
         self.name = check_name(name, "a world")
@@ -129,19 +130,22 @@ class AwsWorld:
             instruments.lay(adapters.values())
             self._ending.callback(instruments.lift)
             if store is not None:
-                self._journal = self._attached(store, takeover=takeover)
+                self._journal = self._attached(store, takeover)
             self.world = World(self.store, self.name, self.services.values(), self._first_scopes())
             unless_open.pop_all()
 
     @classmethod
-    def shared(cls, store: Store, name: str, *, account: str, region: str, takeover: bool) -> AwsWorld:
+    def shared(
+        cls, store: Store, name: str, *, account: str, region: str, takeover: Callable[[Transaction], None] | None
+    ) -> AwsWorld:
         """The attached world of that name which this process has open already, or a new one. It is closed once nobody
         has it any more. Raises as the class does."""
         _close_orphans()  # one of them may be of that name
         with _opening:
             found = _open.get((id(store), name))
             if found is None or not found.ours():
-                found = _open[id(store), name] = cls(store, name, account=account, region=region, takeover=takeover)
+                found = cls(store, name, account=account, region=region, takeover=takeover or False)
+                _open[id(store), name] = found
                 weakref.finalize(found, _orphaned, found._universe, found._ending).atexit = False
             return found
 
@@ -400,7 +404,7 @@ class AwsWorld:
     def _first_scopes(self) -> Iterable[Scope]:
         return Scope(self.account_id, self.region), Scope(self.account_id, GLOBAL)
 
-    def _attached(self, store: Store, *, takeover: bool) -> Journal:
+    def _attached(self, store: Store, takeover: bool | Callable[[Transaction], None]) -> Journal:
         release = store.backend.hold(f"aws-{self.name}")
         if release is not None:
             self._ending.callback(release)
@@ -408,7 +412,14 @@ class AwsWorld:
             there = store.read(lambda tx: SqlAws(tx).get(self.name))
             raise WorldAttached(self.name, there.holder if there else "another process")
         holder = f"{socket.gethostname()}, process {os.getpid()}"
-        attachment = store.run(lambda tx: SqlAws(tx).attach(self.name, holder))
+
+        def attach(tx: Transaction) -> Attachment:
+            made = SqlAws(tx).attach(self.name, holder)  # first: whoever has it rightfully waits for this row
+            if callable(takeover):
+                takeover(tx)
+            return made
+
+        attachment = store.run(attach)
         rows = store.read(lambda tx: SqlAws(tx).resources(attachment.num))
         found = read_records({service.service_name: service.adapter for service in self.services.values()}, rows)
         with self.at_work:
