@@ -9,12 +9,14 @@ import boto3
 import pytest
 
 from holdfast import Holdfast, WorldHandle, aws, directory, open_world, state, step, workflow
+from holdfast.audit import SqlAuditLog
 from holdfast.flows.errors import FlowHalted
 from holdfast.flows.retention import prune
 from holdfast.rewind.handle import OpenedHere
 from holdfast.store import open_store
 from holdfast.worlds.aws.errors import WorldTakenOver
 from holdfast.worlds.aws.sql import SqlAws
+from holdfast.worlds.checkpoints import SqlCheckpoints
 
 REGION = "eu-west-1"
 
@@ -114,3 +116,67 @@ def test_a_worker_that_lost_the_flow_does_not_take_its_aws_back(hf: Holdfast) ->
         aws(REGION).open(hf.store, f"{world}x", opened._expect_rightful)
     assert hf.store.read(lambda tx: SqlAws(tx).get(f"{world}x")) is None
     assert hf.store.read(lambda tx: SqlAws(tx).get(world)) == before
+
+
+@step
+def work_wave(cloud: WorldHandle, wave: int, tone: str) -> None:
+    """Change all three: new things, changed things, things gone."""
+    with cloud.aws.patched():
+        s3, dynamodb, sqs = boto3.client("s3"), boto3.client("dynamodb"), boto3.client("sqs")
+        if wave == 1:
+            s3.create_bucket(Bucket="files", CreateBucketConfiguration={"LocationConstraint": REGION})
+            s3.put_bucket_versioning(Bucket="files", VersioningConfiguration={"Status": "Enabled"})
+            dynamodb.create_table(
+                TableName="orders",
+                KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "N"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+            sqs.create_queue(QueueName="line")
+        s3.put_object(Bucket="files", Key="latest", Body=f"{tone} {wave}".encode())
+        dynamodb.put_item(TableName="orders", Item={"id": {"N": str(wave)}, "tone": {"S": tone}})
+        dynamodb.put_item(TableName="orders", Item={"id": {"N": "0"}, "waves": {"N": str(wave)}})
+        url = sqs.get_queue_url(QueueName="line")["QueueUrl"]
+        for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        sqs.send_message(QueueUrl=url, MessageBody=f"{tone} {wave}")
+
+
+@step
+def seen(cloud: WorldHandle) -> list[Any]:
+    """What clients read of all three."""
+    with cloud.aws.patched():
+        s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
+        versions = s3.list_object_versions(Bucket="files")["Versions"]
+        read = [
+            s3.get_object(Bucket="files", Key="latest", VersionId=one["VersionId"])["Body"].read() for one in versions
+        ]
+        items = dynamodb.scan(TableName="orders")["Items"]
+    return [[body.decode() for body in read], sorted(str(sorted(item.items())) for item in items), bodies(cloud)]
+
+
+@workflow
+async def works_in_waves() -> list[Any]:
+    cloud = await open_world("cloud", aws(REGION))
+    for wave in range(1, 5):
+        await work_wave(cloud, wave, state().get("tone", "plain"))
+        await cloud.checkpoint(f"wave {wave}")
+    return await seen(cloud)
+
+
+def test_rewound_to_its_middle_s3_dynamodb_and_sqs_are_as_they_were_then(hf: Holdfast) -> None:
+    flow = hf.start(works_in_waves)
+    files, _, messages = flow.result(30)
+    assert files == ["plain 4", "plain 3", "plain 2", "plain 1"]
+    assert messages == ["plain 4"]
+    taken = hf.store.read(lambda tx: SqlCheckpoints(tx).list(None).items)
+    (at_two,) = [one.states for one in taken if one.name == "wave 2"]
+    hf.rewind(flow.id, "wave 2", patch={"tone": "bold"})
+    files, items, messages = flow.result(30)
+    assert files == ["bold 4", "bold 3", "plain 2", "plain 1"]
+    assert [tone for tone in ("plain", "bold") for item in items if tone in item] == ["plain", "plain", "bold", "bold"]
+    assert messages == ["bold 4"]
+    restored = hf.store.read(lambda tx: SqlAuditLog(tx).list().items)
+    (act,) = [one for one in restored if one.act == "world.restored"]
+    manifests = {f"{one.service}/{one.account_id}/{one.region}": one.manifest for one in at_two}
+    assert act.detail["to"] == manifests
