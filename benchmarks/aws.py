@@ -45,17 +45,7 @@ class Snapshot:
         with filled(bench) as world:
             snapshot(world)  # the bodies are stored with the first one
             ours, bare = in_turns(bench, lambda: snapshot(world), lambda: walk(world))
-        return Figures(
-            case=self.name,
-            unit="ms",
-            ours=ours,
-            bare=bare,
-            peers={},
-            lower_is_better=True,
-            target={"bare": 3},
-            durability=DETACHED,
-            notes={"bare": WALK},
-        )
+        return beside_a_walk(self.name, ours, bare, at_most=3)
 
 
 @dataclass(frozen=True)
@@ -70,17 +60,7 @@ class FirstSnapshot:
             with filled(bench) as world:
                 ours.append(milliseconds(lambda world=world: snapshot(world)))
                 bare.append(milliseconds(lambda world=world: walk(world)))
-        return Figures(
-            case=self.name,
-            unit="ms",
-            ours=statistics.median(ours),
-            bare=statistics.median(bare),
-            peers={},
-            lower_is_better=True,
-            target={"bare": 3},
-            durability=DETACHED,
-            notes={"bare": WALK},
-        )
+        return beside_a_walk(self.name, statistics.median(ours), statistics.median(bare), at_most=3)
 
 
 @dataclass(frozen=True)
@@ -101,17 +81,7 @@ class Restore:
             if snapshot(world) != views:
                 raise AssertionError("the restore did not bring the state back")
             bare = statistics.median(milliseconds(lambda: walk(world)) for _ in range(bench.repetitions))
-        return Figures(
-            case=self.name,
-            unit="ms",
-            ours=ours,
-            bare=bare,
-            peers={},
-            lower_is_better=True,
-            target={"bare": 4},
-            durability=DETACHED,
-            notes={"bare": WALK},
-        )
+        return beside_a_walk(self.name, ours, bare, at_most=4)
 
 
 @dataclass(frozen=True)
@@ -197,6 +167,21 @@ class AttachedPut:
             durability="SQLite WAL synchronous=FULL, one client: a commit each",
             notes={"bare": "moto by itself, in memory"},
         )
+
+
+def beside_a_walk(case: str, ours: float, bare: float, *, at_most: float) -> Figures:
+    """Milliseconds of ours and of the bare walk."""
+    return Figures(
+        case=case,
+        unit="ms",
+        ours=ours,
+        bare=bare,
+        peers={},
+        lower_is_better=True,
+        target={"bare": at_most},
+        durability=DETACHED,
+        notes={"bare": WALK},
+    )
 
 
 CASES = (Snapshot(), FirstSnapshot(), Restore(), SecondCheckpoint(), Put(), AttachedPut())
