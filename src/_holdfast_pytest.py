@@ -78,6 +78,7 @@ class _Rewinding:
         from holdfast.worlds.comparing import compare
 
         target = self._world.world.find(name)
+        self._world.clear_others()
         if target.id == self._there and not compare(self._views, self._world.snapshot()):
             return
         done = self._world.restore(target)

@@ -75,6 +75,8 @@ def _answer(read: Any, **arguments: Any) -> Any:
         answer = read(**arguments)
     except ClientError as error:
         return error.response["Error"]
+    except AttributeError as error:  # of a delete marker's parts, the emulator fails
+        return str(error)
     del answer["ResponseMetadata"]
     if "Body" in answer:
         answer["Body"] = _read(answer["Body"])

@@ -14,6 +14,25 @@ from holdfast.testing.matrix import Row, table
 from tests.cli_kit import run, samples, samples_on_sqlite, url  # noqa: F401 (fixtures)
 
 KINDS = ("sqlite", "memory", "postgres")
+PROVED_ON_POSTGRES = {
+    "test_aws_kills.py::test_killed_at_each_write_point_of_the_journal",
+    "test_crash.py::test_every_write_point",
+    "test_package_crash.py::test_killed_anywhere",
+    "test_package_load.py::test_no_flow_changes_version",
+    "test_plan_race.py::test_killed_at_every_write_point",
+    "test_queue_kills.py::test_limits_hold_while_workers_are_killed",
+    "test_random_waits.py::test_random_workflows_that_wait",
+}
+"""Explorations that take long on PostgreSQL: there by ``make prove``, in the suite on SQLite."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to ``make prove`` what takes long."""
+    for item in items:
+        name = item.nodeid.rpartition("/")[2].partition("[")[0]
+        if name in PROVED_ON_POSTGRES and "postgres" in item.nodeid:
+            item.add_marker(pytest.mark.prove)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

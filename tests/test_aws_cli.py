@@ -318,5 +318,5 @@ def test_without_the_extra_it_is_told_how_to_install_it(call: Call, monkeypatch:
     for name in [name for name in sys.modules if name.startswith("holdfast.worlds.aws.patching")]:
         monkeypatch.delitem(sys.modules, name)
     refused = call("checkpoint", "x", "--json")
-    assert (refused.code, refused.error["code"]) == (2, "unsupported_emulator")
+    assert (refused.code, refused.error["code"]) == (2, "emulator_missing")
     assert "holdfast[aws]" in refused.error["remedy"]

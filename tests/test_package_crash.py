@@ -140,6 +140,7 @@ def test_killed_anywhere_with_archives(name: str, new_store_url: Callable[[], st
     assert not [visit for visit in visits if visit.faults]
 
 
+@pytest.mark.prove
 def test_killed_for_real(tmp_path: Path) -> None:
     visits = list(explore_operation(UNLOAD, files(tmp_path), reference=f"{__name__}:UNLOAD"))
     assert len(visits) > 5

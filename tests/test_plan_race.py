@@ -154,6 +154,7 @@ def test_really_killed_at_every_write_point(name: str, new_store_url: Callable[[
     explore(getattr(plan_racer, name), new_store_url, f"tests.plan_racer:{name}")
 
 
+@pytest.mark.prove
 def test_really_killed_on_a_file(tmp_path: Path) -> None:
     numbers = iter(range(1000))
     explore(plan_racer.APPLY, lambda: f"sqlite:///{tmp_path}/{next(numbers)}.db", "tests.plan_racer:APPLY")

@@ -58,8 +58,8 @@ class Output:
         """Tell people; programs hear nothing of it."""
         if not self.json:
             console = human_console(sys.stdout)
-            for part in human:
-                console.print(part)
+            for part in human:  # a line is a line, also where it goes into a file
+                console.print(part, soft_wrap=isinstance(part, str | Text) and not console.is_terminal)
 
     def fail(self, code: str, message: str, remedy: str) -> None:
         """Report an error on stderr."""

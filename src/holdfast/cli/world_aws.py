@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from holdfast.cli.world_place import OpenedPlace, Seen, Use
 from holdfast.errors import InvalidInput, NotFound
 from holdfast.store import Store
-from holdfast.worlds.aws.errors import WorldAttached, WrongRegion
+from holdfast.worlds.aws.errors import EmulatorMissing, WorldAttached, WrongRegion
 from holdfast.worlds.aws.sql import SqlAws
 from holdfast.worlds.checkpoints import Checkpoint, State
 from holdfast.worlds.comparing import Part, Views
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
     from holdfast.worlds.aws.world import AwsWorld
 
 _MOST_NAMED = 10
+
+
+def check_installed() -> None:
+    """Raises:
+    EmulatorMissing: what a mock AWS is made of is not installed.
+    """
+    missing = next((name for name in ("moto", "boto3") if find_spec(name) is None), None)
+    if missing is not None:
+        raise EmulatorMissing(f"A mock AWS needs {missing}, which is not installed.")
 
 
 class WorldNotFound(NotFound):
@@ -76,6 +86,7 @@ class AwsPlace(NamedTuple):
         """No store is in a mock AWS."""
 
     def check_known(self, store: Store) -> None:
+        check_installed()
         known = store.read(lambda tx: SqlAws(tx).worlds())
         if self.name not in known:
             raise WorldNotFound(self.name, known)
@@ -162,7 +173,7 @@ class OpenedAws(OpenedPlace):
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise InvalidView(self._only.service or "a service", "$", str(error)) from error
         if service not in self.world.services:
-            raise UnknownService(self.name, service)
+            raise UnknownService(self.name, service, self.world.services)
         region = self._region_of(service)
         if self._only.account is None or region is None:
             raise InvalidInput("A view does not say whose it is.", remedy="Give --account and --region.")
@@ -229,7 +240,7 @@ class OpenedAws(OpenedPlace):
         account, region, service = self._only
         check_aws_scope(account if account is not None else DEFAULT_ACCOUNT, region if region is not None else GLOBAL)
         if service is not None and service not in self.world.services:
-            raise UnknownService(self.name, service)
+            raise UnknownService(self.name, service, self.world.services)
 
 
 class _Named(msgspec.Struct):

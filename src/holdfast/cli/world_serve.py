@@ -6,8 +6,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -15,6 +14,7 @@ import typer
 from holdfast.cli.output import Output, clean
 from holdfast.cli.session import JsonOption, StoreOption, session
 from holdfast.cli.signals import stop_on_signals
+from holdfast.cli.world_aws import check_installed
 from holdfast.cli.world_place import store_of
 from holdfast.errors import InvalidInput
 from holdfast.store import Store
@@ -35,13 +35,6 @@ class _Wanted(NamedTuple):
     host: str
     port: int
     token: str | None
-
-
-class AwsMissing(InvalidInput):
-    """What the mock AWS is made of is not installed."""
-
-    code = "aws_missing"
-    remedy = "Install the extra: pip install 'holdfast[aws]'."
 
 
 def serve(
@@ -78,6 +71,7 @@ def serve(
     PUT. /_world/reset: POST. A token guards it all; without one, only programs of this machine get at it.
     """
     asked = session(context, store, json)
+    check_installed()
     if detached and asked.given:
         raise InvalidInput("A detached world has no store.", remedy="Give --store or --detached, not both.")
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -89,10 +83,10 @@ def serve(
 
 
 def _serve(out: Output, store: Store | None, wanted: _Wanted, stop: threading.Event) -> None:
-    with _installed():
-        from holdfast.worlds.aws import AwsWorld
-        from holdfast.worlds.aws.server import WorldServer
-        from holdfast.worlds.aws.server.guarding import check_listening
+    from holdfast.worlds.aws import AwsWorld
+    from holdfast.worlds.aws.server import WorldServer
+    from holdfast.worlds.aws.server.guarding import check_listening
+
     check_listening(wanted.host, wanted.token)  # before the world is opened, which may take a while
     world = AwsWorld(store, wanted.world, account=wanted.account, region=wanted.region)
     with closing(world), WorldServer(world, wanted.host, wanted.port, token=wanted.token) as server:
@@ -112,16 +106,3 @@ def _announce(out: Output, server: WorldServer, wanted: _Wanted, store: Store | 
         f"Its state: curl {server.endpoint}/_world",
     )
     sys.stdout.flush()
-
-
-@contextmanager
-def _installed() -> Iterator[None]:
-    """Raises:
-    AwsMissing: the extra is not installed.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("holdfast"):
-            raise
-        raise AwsMissing(f"The mock AWS needs {error.name}, which is not installed.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from holdfast.errors import InvalidInput
@@ -11,8 +12,11 @@ from holdfast.flows.steps import committing_step
 from holdfast.flows.waiting import before_live, mark_tied, required_flow
 from holdfast.rewind.handle import OpenedHere, WorldHandle, remember
 from holdfast.rewind.model import Opening, check_world
-from holdfast.rewind.places import Aws, ServiceFactory
+from holdfast.rewind.places import Aws, ServiceFactory, aws, directory
 from holdfast.worlds.model import Scope, to_scope
+
+_UNCALLED: tuple[Any, ...] = (aws, directory)
+"""What makes factories, passed where a factory is due: the parentheses were forgotten."""
 
 
 async def open_world(
@@ -42,9 +46,9 @@ async def open_world(
     if len(services) > 1 and any(isinstance(service, Aws) for service in services):
         raise InvalidInput(f"The world {name!r} is a mock AWS and more.", remedy="Open two worlds, each with its own.")
     for service in services:
-        if not isinstance(service, Aws) and not callable(service):
+        if service in _UNCALLED or not (isinstance(service, Aws) or callable(service)):
             raise InvalidInput(
-                f"{service!r:.200} makes no service of a world.", remedy="Pass factories: directory('site'), say."
+                f"{service!r:.200} makes no service of a world.", remedy="Pass factories: directory('site'), or aws()."
             )
     wanted = None if scopes is None else sorted({to_scope(scope) for scope in scopes})
     if wanted is not None and not wanted:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast.store import Store, Transaction
 from holdfast.worlds import StatefulService
+from holdfast.worlds.aws.accounts import DEFAULT_ACCOUNT, check_account
 from holdfast.worlds.directory import DirectoryWorld
 from holdfast.worlds.directory.naming import world_name
 from holdfast.worlds.model import Scope
@@ -87,12 +88,16 @@ def directory(root: str | Path, *, exclude: Iterable[str] = (), alone: bool = Fa
     return Directory(Path(root), tuple(exclude), alone)
 
 
-def aws(*regions: str, account: str = "123456789012") -> Aws:
+def aws(*regions: str, account: str = DEFAULT_ACCOUNT) -> Aws:
     """A mock AWS as a world: S3, DynamoDB, SQS, SNS, Secrets Manager, SSM, IAM, KMS, EventBridge and CloudWatch Logs.
 
     Args:
         regions: that go back with the flow, besides what is global; the first is that of clients which name none.
             ``us-east-1`` by default.
         account: 12 digits.
+
+    Raises:
+        InvalidAccount: no 12 digits.
     """
+    check_account(account)
     return Aws(account, regions or ("us-east-1",))

@@ -173,8 +173,10 @@ class UnknownService(InvalidInput):
     code = "unknown_service"
     remedy = "Open the world with all of its services."
 
-    def __init__(self, world: str, service: str) -> None:
-        super().__init__(f"The world {world} was opened without the service {service!r}.")
+    def __init__(self, world: str, service: str, known: Iterable[str] = ()) -> None:
+        there = ", ".join(sorted(known))
+        remedy = f"It has {there}." if there else None
+        super().__init__(f"The world {world} was opened without the service {service!r}.", remedy=remedy)
 
 
 class ScopeInUse(Conflict):

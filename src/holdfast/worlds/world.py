@@ -360,7 +360,7 @@ class World:
 
     def _service(self, name: str) -> StatefulService[Any]:
         if name not in self.services:
-            raise UnknownService(self.name, name)
+            raise UnknownService(self.name, name, self.services)
         return self.services[name]
 
     def _parts(self, scopes: Iterable[Scope | tuple[str, str]] | None) -> list[Part]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from holdfast.worlds.aws.errors import UnsupportedEmulator
+from holdfast.worlds.aws.errors import EmulatorMissing
 
 if TYPE_CHECKING:
     from holdfast.worlds.aws.events import WorldEvent
@@ -22,5 +22,5 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("moto", "boto3", "botocore"):
             raise
-        raise UnsupportedEmulator(f"A mock AWS needs {error.name}, which is not installed.") from error
+        raise EmulatorMissing(f"A mock AWS needs {error.name}, which is not installed.") from error
     return getattr(world if name == "AwsWorld" else events, name)

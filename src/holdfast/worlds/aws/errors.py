@@ -38,6 +38,12 @@ class UnsupportedEmulator(InvalidInput):
     remedy = "Install the extra: pip install 'holdfast[aws]'."
 
 
+class EmulatorMissing(UnsupportedEmulator, ImportError):
+    """moto is not installed."""
+
+    code = "emulator_missing"
+
+
 class WorldAttached(Conflict):
     """Another process has the world attached to this store, and serves clients from it (WO-12).
 
@@ -47,7 +53,10 @@ class WorldAttached(Conflict):
     """
 
     code = "world_attached"
-    remedy = "Stop that process first; or ask it: its server answers under /_world. Snapshots need neither."
+    remedy = (
+        "Stop that process, or close the world there; or ask its server, if it is one, under /_world. "
+        "takeover=True takes the world from it. Checkpoints and diffs can be had meanwhile: stored_world(store, name)."
+    )
 
     def __init__(self, world: str, holder: str) -> None:
         super().__init__(f"The world {world} is attached by {holder}.")

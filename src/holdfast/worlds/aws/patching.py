@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.config import Config
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 from moto.core.custom_responses_mock import reset_responses_mock
@@ -93,6 +94,8 @@ def fault(status: int, code: str, told: str, *, as_json: bool) -> Answer:
 def client_of(world: Server, service: str, account: str, region: str, **more: Any) -> Any:
     """A boto3 client of a world, bound to it."""
     session = boto3.Session(aws_access_key_id=account, aws_secret_access_key=_SECRET, region_name=region)
+    config = Config(account_id_endpoint_mode="disabled")  # the emulator knows no hosts of single accounts
+    more["config"] = config.merge(more["config"]) if more.get("config") else config
     client = session.client(service, **more)
 
     def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
@@ -133,7 +136,7 @@ _environment = ExitStack()
 
 def _start(world: Server) -> None:
     """The key names no account: it is that of whichever world is spoken to."""
-    told = {"AWS_ACCESS_KEY_ID": _SECRET, "AWS_SECRET_ACCESS_KEY": _SECRET}
+    told = {"AWS_ACCESS_KEY_ID": _SECRET, "AWS_SECRET_ACCESS_KEY": _SECRET, "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled"}
     region = {"AWS_DEFAULT_REGION": os.environ.get("AWS_DEFAULT_REGION", world.region)}
     hidden = {name: None for name in os.environ if name in _HIDDEN or name.startswith("AWS_ENDPOINT_URL")}
     with ExitStack() as unless_started:

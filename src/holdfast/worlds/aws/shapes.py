@@ -89,6 +89,14 @@ def as_it_was(value: Any) -> Any:
     return {key: as_it_was(item) for key, item in value.items()}
 
 
+def is_json_object(text: str) -> bool:
+    """Whether the emulator can have written what :data:`TEXT` made a text of."""
+    try:
+        return isinstance(loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 _WORDS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "$bytes": (bytes, lambda value: b64encode(value).decode(), lambda item: b64decode(item, validate=True)),
     "$time": (datetime, datetime.isoformat, datetime.fromisoformat),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from moto.core.base_backend import BackendDict
@@ -42,6 +43,12 @@ class Universe:
             self._keep()
             _outside._put()
             _present = None
+
+    def forget(self, kept: Container[str]) -> None:
+        """Empty the emulator's services, but for those of these names. To be called while this is present."""
+        for backends in [one for one in _used if one.service_name not in kept]:
+            backends.clear()
+            _used.remove(backends)
 
     def end(self) -> None:
         """Be no more: what it had in files is closed. Who is at work with another one stays so."""

@@ -20,7 +20,7 @@ import msgspec
 
 from holdfast.errors import HoldfastError
 from holdfast.pages import Page
-from holdfast.store import Store, Transaction, open_store
+from holdfast.store import Store, Transaction, as_store, open_store
 from holdfast.worlds.aws import instruments
 from holdfast.worlds.aws.adapter import Touch
 from holdfast.worlds.aws.bodies import StoredBodies
@@ -76,6 +76,7 @@ class AwsWorld:
 
     Raises:
         InvalidScope: a name, account or region that cannot be one.
+        WrongHandle: ``store`` is no open store.
         WorldAttached: another process has it.
         UnsupportedEmulator: the installed moto is not one of those that views are complete for.
         RestorePending, RestoreStuck: as :class:`~holdfast.worlds.World`.
@@ -107,6 +108,8 @@ class AwsWorld:
         takeover: bool | Callable[[Transaction], None] = False,
     ) -> None:
         check_emulator()
+        if store is not None:
+            as_store(store)
         self.name = check_name(name, "a world")
         self.account_id, self.region = check_aws_scope(account, region)
         self._ending = ExitStack()
@@ -207,12 +210,24 @@ class AwsWorld:
         return self.world.restore(target, run=run, actor=actor)
 
     def reset(self) -> None:
-        """Empty the whole world: each service in each scope."""
+        """Empty the whole world: each service in each scope, and what the emulator has besides (:meth:`clear_others`).
+        Nothing of it is kept: a checkpoint before is the way back."""
         with self.at_work:
+            self.clear_others()
             for scope in self.scopes():
                 for service in self.services.values():
                     if service.covers(scope):
                         service.restore(*scope, service.nothing())
+
+    def clear_others(self) -> None:
+        """Empty those of the emulator's services that are no part of the world: no view holds what they have, and no
+        restore puts it back."""
+        with self.at_work:
+            self._universe.forget(self.services)
+
+    def forget(self, checkpoint: Reference) -> None:
+        """Delete a checkpoint; see :meth:`~holdfast.worlds.World.forget`."""
+        self.world.forget(checkpoint)
 
     def diff(self, before: Reference, after: Reference | None = None) -> WorldDiff:
         """What leads from one checkpoint to another, or to what is there now (WO-9)."""

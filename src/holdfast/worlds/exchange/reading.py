@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import msgspec
@@ -89,7 +89,7 @@ class Archive:
 
     def _view(self, held: Held, world: World, check_part: Callable[[Part], object]) -> StateView[Any]:
         if held.service not in world.services:
-            raise UnknownService(world.name, held.service)
+            raise UnknownService(world.name, held.service, world.services)
         check_part(held.part)
         text = self._read(held.path, MOST_ENTRY_BYTES)
         if sha256(text).hexdigest() != held.digest:
@@ -164,19 +164,23 @@ def open_archive(path: Path) -> Iterator[Archive]:
         UnreadableArchive: there is no file that can be read.
         InvalidWorldArchive: it is none, or a damaged one.
     """
-    try:
-        if not path.is_file():
-            raise UnreadableArchive(f"{path} is no file.")
-        opened = path.open("rb")
-    except (OSError, ValueError) as error:
-        raise UnreadableArchive(f"{path} cannot be read: {getattr(error, 'strerror', error)}.") from error
-    with opened as file:
+    with _opened(path) as file:
         try:
             found = ZipFile(file)
         except _BROKEN as error:
             raise InvalidWorldArchive(f"{path} is no archive of a world: {error}.") from error
         with found:
             yield Archive(found, path.stat().st_size)
+
+
+def _opened(path: Path) -> BinaryIO:
+    """What is a file; a pipe would be waited for."""
+    try:
+        if path.is_file():
+            return path.open("rb")
+    except (OSError, ValueError) as error:
+        raise UnreadableArchive(f"{path} cannot be read: {getattr(error, 'strerror', error)}.") from error
+    raise UnreadableArchive(f"{path} is no file.")
 
 
 def _entries(archive: ZipFile, size: int) -> Mapping[str, ZipInfo]:

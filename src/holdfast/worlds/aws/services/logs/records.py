@@ -120,6 +120,7 @@ class Query(Resource, frozen=True, kw_only=True, tag="query"):
 
     Attributes:
         start_time, end_time: seconds since 1970.
+        results: of each line found, its fields in their order.
     """
 
     query_id: str
@@ -129,7 +130,7 @@ class Query(Resource, frozen=True, kw_only=True, tag="query"):
     log_group_names: list[str]
     create_time: datetime
     status: str
-    results: list[dict[str, Any]]
+    results: list[list[tuple[str, Any]]]
 
     @property
     def path(self) -> tuple[str, ...]:

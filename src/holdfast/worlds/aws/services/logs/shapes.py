@@ -17,9 +17,14 @@ from holdfast.worlds.aws.services.logs.records import (
     ResourcePolicy,
     SubscriptionFilter,
 )
-from holdfast.worlds.aws.shapes import SAME, Coverage, Shape, backend_coverage
+from holdfast.worlds.aws.shapes import SAME, Coverage, Shape, Way, backend_coverage, plain
 from holdfast.worlds.aws.tagging import TAGGING
 
+_LINES = Way(
+    lambda lines: [[(name, plain(value)) for name, value in line.items()] for line in lines],
+    lambda lines: [{name: plain(value) for name, value in line} for line in lines],
+)
+"""Objects whose fields are answered as a list, in their order."""
 _GIVEN_TAGS = {"tags_at_creation": "tags"}
 
 GROUP = Shape(
@@ -47,7 +52,7 @@ STREAM = Shape(
 )
 EVENT = Shape(models.LogEvent, LogEvent)
 POLICY = Shape(models.LogResourcePolicy, ResourcePolicy, ways={"last_updated_time": SAME})
-QUERY = Shape(models.LogQuery, Query, ways={"create_time": SAME})
+QUERY = Shape(models.LogQuery, Query, ways={"create_time": SAME, "results": _LINES})
 EXPORT = Shape(models.ExportTask, ExportTask)
 DESTINATION = Shape(models.Destination, Destination, ways={"creation_time": SAME}, extra=("tags",))
 DELIVERY_DESTINATION = Shape(models.DeliveryDestination, DeliveryDestination, names=_GIVEN_TAGS, extra=("tags",))

@@ -131,7 +131,12 @@ def _versions_of(bucket: Any, key: str) -> list[Any]:
 
 
 def _arranged(present: dict[str, Any], old: Container[str], new: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """All buckets of an account, as they are listed: those that stay where they were, the rest behind."""
+    """All buckets of an account, as they are listed: in the order of their making, whatever their regions and whichever
+    of these was put in place first; of one moment, those that stay where they were, the rest behind."""
+    yield from sorted(_in_place(present, old, new), key=lambda item: item[1].creation_date.replace(tzinfo=None))
+
+
+def _in_place(present: dict[str, Any], old: Container[str], new: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     rest = iter(new.items())
     for name, bucket in present.items():
         if name not in old:

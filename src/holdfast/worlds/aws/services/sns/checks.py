@@ -20,7 +20,7 @@ from holdfast.worlds.aws.services.sns.records import (
     Subscription,
     Topic,
 )
-from holdfast.worlds.aws.shapes import as_it_was
+from holdfast.worlds.aws.shapes import as_it_was, is_json_object
 
 
 def faults(resources: Mapping[str, Record]) -> Iterator[Fault]:
@@ -35,6 +35,8 @@ def faults(resources: Mapping[str, Record]) -> Iterator[Fault]:
         for field, value in _free(record):
             if not _is_readable(value):
                 yield Fault(name, field, "it is no value that a view can have written")
+        if isinstance(record, Topic) and not is_json_object(record.policy):
+            yield Fault(name, "policy", "it is no JSON text of an object")
         if isinstance(record, Topic) and (taken := record.others.keys() & shapes.KNOWN):
             yield Fault(name, "others", f"it has {min(taken)!r}, which is none of them")
 

@@ -10,7 +10,7 @@ from moto.sqs import models
 from holdfast.worlds.aws.adapter import Adapter, Bodies, Fault, Group, Part
 from holdfast.worlds.aws.services.sqs.reading import MESSAGE, QUEUE, RESERVED, Reader, queues_of
 from holdfast.worlds.aws.services.sqs.records import Deletion, Message, Queue, SqsRecord
-from holdfast.worlds.aws.shapes import backend_coverage
+from holdfast.worlds.aws.shapes import backend_coverage, is_json_object
 from holdfast.worlds.model import StateView
 
 _BACKEND = backend_coverage(models.SQSBackend, held=("queues",))
@@ -102,13 +102,7 @@ class SqsAdapter(Adapter[SqsRecord]):
 
 def _faults(name: str, record: SqsRecord, resources: Mapping[str, SqsRecord]) -> Iterator[Fault]:
     if isinstance(record, Queue):
-        dead = record.dead_letter_queue
-        if name != f"queue/{record.name}":
-            yield Fault(name, "name", f"it is that of {record.name!r}")
-        elif dead is not None and f"queue/{dead}" not in resources:
-            yield Fault(name, "dead_letter_queue", f"there is no queue {dead!r}")
-        if taken := RESERVED & record.others.keys():
-            yield Fault(name, "others", f"{sorted(taken)} are no attributes of others")
+        yield from _faults_of_queue(name, record, resources)
         return
     known = record.id if isinstance(record, Message) else record.handle or ""
     field = "id" if isinstance(record, Message) else "handle"
@@ -118,3 +112,16 @@ def _faults(name: str, record: SqsRecord, resources: Mapping[str, SqsRecord]) ->
         yield Fault(name, field, f"it is that of {known!r}")
     elif f"queue/{queue}" not in resources:
         yield Fault(name, field, f"there is no queue {queue!r}")
+
+
+def _faults_of_queue(name: str, record: Queue, resources: Mapping[str, SqsRecord]) -> Iterator[Fault]:
+    dead = record.dead_letter_queue
+    if name != f"queue/{record.name}":
+        yield Fault(name, "name", f"it is that of {record.name!r}")
+    elif dead is not None and f"queue/{dead}" not in resources:
+        yield Fault(name, "dead_letter_queue", f"there is no queue {dead!r}")
+    for field, text in (("policy", record.policy), ("redrive_policy", record.redrive_policy)):
+        if text is not None and not is_json_object(text):
+            yield Fault(name, field, "it is no JSON text of an object")
+    if taken := RESERVED & record.others.keys():
+        yield Fault(name, "others", f"{sorted(taken)} are no attributes of others")

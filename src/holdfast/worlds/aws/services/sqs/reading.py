@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from moto.sqs import models
 
 from holdfast.worlds.aws.services.sqs.records import Deletion, Message, Queue, SqsRecord
-from holdfast.worlds.aws.shapes import LOSSLESS, Shape, as_it_was, lossless
+from holdfast.worlds.aws.shapes import LOSSLESS, TEXT, Shape, Way, as_it_was, lossless
 
 _LAMBDA = "Lambda's event source mappings of queues"
 _OF_STACKS = frozenset({"cf_resource_type", "logical_resource_id"})
@@ -18,7 +18,12 @@ QUEUE = Shape(
     models.Queue,
     Queue,
     names={"name": "_name", "arn": "queue_arn", "policy": "_policy_json"},
-    ways={"sqs_managed_sse_enabled": LOSSLESS, "redrive_allow_policy": LOSSLESS},
+    ways={
+        "policy": TEXT,
+        "redrive_policy": Way(lambda found: found and TEXT.into(found), lambda text: text and TEXT.back(text)),
+        "sqs_managed_sse_enabled": LOSSLESS,
+        "redrive_allow_policy": LOSSLESS,
+    },
     extra=("dead_letter_queue", "dead_letters_lost", "others"),
     rebuilt=(
         "region",

@@ -15,6 +15,7 @@ class Queue(Resource, frozen=True, kw_only=True, tag="queue"):
     Attributes:
         dead_letter_queue: name of the one that its redrive policy names.
         dead_letters_lost: that one was deleted; dead letters still go there, where nobody finds them.
+        policy, redrive_policy: JSON text, as it is answered.
         created_timestamp, last_modified_timestamp, last_purged_at: seconds since 1970.
         delay_seconds, visibility_timeout, …: attributes of SQS, in its units; texts where a client misspelt their
             names, as the emulator takes them.
@@ -28,8 +29,8 @@ class Queue(Resource, frozen=True, kw_only=True, tag="queue"):
     last_purged_at: float | None
     tags: dict[str, str]
     permissions: dict[str, Any]
-    policy: dict[str, Any]
-    redrive_policy: dict[str, Any] | None
+    policy: str
+    redrive_policy: str | None
     dead_letter_queue: str | None
     fifo_queue: bool | str
     content_based_deduplication: bool | str
