@@ -4,6 +4,7 @@ objects to the last attribute."""
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
@@ -107,8 +108,9 @@ def differences(  # noqa: C901 - one branch a kind of value
         return
     seen.add(id(old))
     if isinstance(old, dict):
-        if list(old) != list(new):
-            yield f"{path}: the keys {list(old)!r:.200} became {list(new)!r:.200}"
+        before = [key for key, value in old.items() if key in new or not _is_bare(old, value)]
+        if before != list(new):
+            yield f"{path}: the keys {before!r:.200} became {list(new)!r:.200}"
         for key in old.keys() & new.keys():
             yield from differences(old[key], new[key], skipped, f"{path}[{key!r}]", seen)
     elif isinstance(old, list | tuple):
@@ -126,6 +128,15 @@ def differences(  # noqa: C901 - one branch a kind of value
                 yield f"{path}.{name}: {'lost' if name in vars(old) else 'new'}"
             else:
                 yield from differences(vars(old)[name], vars(new)[name], skipped, f"{path}.{name}", seen)
+
+
+def _is_bare(holder: Any, value: Any) -> bool:
+    """Whether a value is what its holder makes of itself when it is asked for one."""
+    if not isinstance(holder, defaultdict):
+        return False
+    if isinstance(value, dict):
+        return all(_is_bare(value, one) for one in value.values())
+    return value in ([], set())
 
 
 def _face(member: Any) -> Any:

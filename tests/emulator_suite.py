@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -101,9 +101,9 @@ def _outcome(case: ElementTree.Element) -> tuple[str, str]:
     return f"{case.get('classname')}::{case.get('name')}", outcome
 
 
-def differing(plain: Ran, gated: Ran) -> list[str]:
-    """The tests that became of differently."""
-    names = sorted(plain.outcomes.keys() | gated.outcomes.keys())
+def differing(plain: Ran, gated: Ran, but: Container[str] = ()) -> list[str]:
+    """The tests of which something else became, those in ``but`` aside."""
+    names = [name for name in sorted(plain.outcomes.keys() | gated.outcomes.keys()) if name not in but]
     return [
         f"{name}: {plain.outcomes.get(name)} without the gate, {gated.outcomes.get(name)} with it"
         for name in names

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 
 from holdfast.store import open_store
 from holdfast.worlds.aws import AwsWorld
+from holdfast.worlds.aws.errors import UnsupportedEmulator
 from holdfast.worlds.aws.server import WorldServer
 from holdfast.worlds.checkpoints import find_checkpoint
 from holdfast.worlds.restoring import begin_restore
@@ -310,13 +313,19 @@ def test_the_command_line_starts_without_the_emulator() -> None:
 
 
 def test_without_the_extra_it_is_told_how_to_install_it(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("holdfast.worlds.aws.world")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "moto", None)
-    monkeypatch.setattr("holdfast.worlds.aws.world", None, raising=False)
-    monkeypatch.delattr("holdfast.worlds.aws.world")
-    for name in [name for name in sys.modules if name.startswith("holdfast.worlds.aws.patching")]:
-        monkeypatch.delitem(sys.modules, name)
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("holdfast.worlds.aws.emulator.version", missing)
     refused = call("checkpoint", "x", "--json")
     assert (refused.code, refused.error["code"]) == (2, "emulator_missing")
     assert "holdfast[aws]" in refused.error["remedy"]
+
+
+def test_an_emulator_that_views_may_be_incomplete_for_is_refused(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdfast.worlds.aws.emulator.version", lambda _: "5.3.0")
+    refused = call("checkpoint", "x", "--json")
+    assert (refused.code, refused.error["code"]) == (2, "unsupported_emulator")
+    assert "moto 5.3.0" in refused.error["message"]
+    with pytest.raises(UnsupportedEmulator):
+        importlib.import_module("holdfast.worlds.aws").AwsWorld  # noqa: B018 - asking for it is what is refused

@@ -4,44 +4,78 @@ do: what it knows of the emulator is what is there, and comes back when it is op
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.emulator_suite import SERVICES, differing, prepared, run
+from tests.emulator_suite import SERVICES, Ran, differing, prepared, run
 
 pytestmark = [pytest.mark.prove, pytest.mark.timeout(3600)]
+LISTED = {
+    "tests.test_secretsmanager.test_server::test_data_api",
+    "tests.test_sns.test_publishing::test_publish_sms",
+}
+"""They read the emulator's page of all objects that it ever made: in a world it keeps no such list."""
+_STACKS = "tests.test_events.test_events_cloudformation"
+_LOGGING = "tests.test_s3.test_s3_logging"
+_S3 = "tests.test_s3.test_s3"
+OUTLIVED = {
+    # stacks of CloudFormation, which is no part of a world, hold the objects that they made
+    f"{_STACKS}::test_update_archive",
+    f"{_STACKS}::test_delete_archive",
+    f"{_STACKS}::test_create_rule_with_targets",
+    "tests.test_iam.test_iam_cloudformation::test_iam_cloudformation_update_user_no_interruption",
+    # the test itself holds a bucket of the emulator
+    f"{_LOGGING}::test_bucket_policy_principal",
+    f"{_LOGGING}::test_bucket_policy_effect",
+    f"{_LOGGING}::test_bucket_policy_action",
+    f"{_LOGGING}::test_bucket_policy_resource",
+    # not captured: continuation tokens
+    f"{_S3}::test_list_objects_truncated_response",
+    f"{_S3}::test_list_objects_v2_common_prefix_pagination",
+    f"{_S3}::test_list_objects_v2_truncated_response",
+    f"{_S3}::test_list_objects_v2_truncated_response_start_after",
+    "tests.test_s3.test_s3_list_objects::test_list_object_versions_with_custom_limit",
+    # not captured: partitions other than aws
+    "tests.test_iam.test_iam::test_create_role_with_permissions_boundary[cn-north-1-aws-cn]",
+}
+"""They outlive no reopening between two of their requests."""
 
 
 @pytest.fixture(scope="module")
-def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prepared(tmp_path_factory.mktemp("emulator"))
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_the_emulators_own_tests_pass_alike_with_the_gate_and_without(suite: Path, service: str) -> None:
-    plain, gated = run(suite, service, gate=False), run(suite, service, gate=True)
-    print(f"\n{service}: {plain.rate()} without the gate, {gated.rate()} with it")
-    assert plain.passed > 100
-    assert differing(plain, gated) == []
+@pytest.fixture(scope="module")
+def plain(suite: Path) -> Callable[[str], Ran]:
+    """What becomes of a service's tests without the gate."""
+    return cache(lambda service: run(suite, service, gate=False))
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_nothing_that_the_emulators_own_tests_do_is_missed(suite: Path, service: str) -> None:
+def test_the_emulators_own_tests_pass_alike_with_the_gate_and_without(
+    suite: Path, plain: Callable[[str], Ran], service: str
+) -> None:
+    bare, gated = plain(service), run(suite, service, gate=True)
+    print(f"\n{service}: {bare.rate()} without the gate, {gated.rate()} with it")
+    assert bare.passed > 100
+    assert differing(bare, gated, but=LISTED) == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_nothing_that_the_emulators_own_tests_do_is_missed_or_lost(
+    suite: Path, plain: Callable[[str], Ran], service: str
+) -> None:
+    """After each request all is read again, and found to be known; then the services are made anew from what is known,
+    and the tests go on with those."""
     found = suite / f"{service}.jsonl"
-    run(suite, service, gate=True, checks="tracking", faults=found)
+    gated = run(suite, service, gate=True, checks="tracking,reopening", faults=found)
+    print(f"\n{service}: {gated.rate()} on services made anew after each request")
     assert _told(found) == []
-
-
-@pytest.mark.parametrize("service", SERVICES)
-def test_whatever_the_emulators_own_tests_do_comes_back(suite: Path, service: str) -> None:
-    """After each request the services are made anew from their records, and the tests go on with those."""
-    found = suite / f"{service}-reopened.jsonl"
-    plain = run(suite, service, gate=False)
-    reopened = run(suite, service, gate=True, checks="reopening", faults=found)
-    assert _told(found) == []
-    assert differing(plain, reopened) == []
+    assert differing(plain(service), gated, but=LISTED | OUTLIVED) == []
 
 
 def _told(path: Path) -> list[str]:

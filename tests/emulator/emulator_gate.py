@@ -85,7 +85,8 @@ def _route_requests(current: Current) -> None:
             return current.serve(self.action, work)
 
     def process_request(request: Any) -> Any:
-        return patching.answer(Served(action_of(request.method, request.url, request.headers, request.body)), request)
+        body = patching.body_of(request)
+        return patching.answer(Served(action_of(request.method, request.url, request.headers, body)), request)
 
     botocore_stubber.process_request = process_request  # type: ignore[method-assign]
 

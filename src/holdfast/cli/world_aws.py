@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -12,7 +11,8 @@ import msgspec
 from holdfast.cli.world_place import OpenedPlace, Seen, Use
 from holdfast.errors import InvalidInput, NotFound
 from holdfast.store import Store
-from holdfast.worlds.aws.errors import EmulatorMissing, WorldAttached, WrongRegion
+from holdfast.worlds.aws.emulator import check_emulator
+from holdfast.worlds.aws.errors import WorldAttached, WrongRegion
 from holdfast.worlds.aws.sql import SqlAws
 from holdfast.worlds.checkpoints import Checkpoint, State
 from holdfast.worlds.comparing import Part, Views
@@ -25,15 +25,6 @@ if TYPE_CHECKING:
     from holdfast.worlds.aws.world import AwsWorld
 
 _MOST_NAMED = 10
-
-
-def check_installed() -> None:
-    """Raises:
-    EmulatorMissing: what a mock AWS is made of is not installed.
-    """
-    missing = next((name for name in ("moto", "boto3") if find_spec(name) is None), None)
-    if missing is not None:
-        raise EmulatorMissing(f"A mock AWS needs {missing}, which is not installed.")
 
 
 class WorldNotFound(NotFound):
@@ -86,7 +77,7 @@ class AwsPlace(NamedTuple):
         """No store is in a mock AWS."""
 
     def check_known(self, store: Store) -> None:
-        check_installed()
+        check_emulator()
         known = store.read(lambda tx: SqlAws(tx).worlds())
         if self.name not in known:
             raise WorldNotFound(self.name, known)

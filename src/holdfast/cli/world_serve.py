@@ -14,10 +14,10 @@ import typer
 from holdfast.cli.output import Output, clean
 from holdfast.cli.session import JsonOption, StoreOption, session
 from holdfast.cli.signals import stop_on_signals
-from holdfast.cli.world_aws import check_installed
 from holdfast.cli.world_place import store_of
 from holdfast.errors import InvalidInput
 from holdfast.store import Store
+from holdfast.worlds.aws.emulator import check_emulator
 
 if TYPE_CHECKING:
     from holdfast.worlds.aws.server import WorldServer
@@ -71,7 +71,7 @@ def serve(
     PUT. /_world/reset: POST. A token guards it all; without one, only programs of this machine get at it.
     """
     asked = session(context, store, json)
-    check_installed()
+    check_emulator()
     if detached and asked.given:
         raise InvalidInput("A detached world has no store.", remedy="Give --store or --detached, not both.")
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from holdfast.worlds.aws.errors import EmulatorMissing
+from holdfast.worlds.aws.emulator import check_emulator
 
 if TYPE_CHECKING:
     from holdfast.worlds.aws.events import WorldEvent
@@ -14,13 +14,14 @@ __all__ = ["AwsWorld", "WorldEvent"]
 
 
 def __getattr__(name: str) -> Any:
-    """The emulator is an extra, and takes a second to import: only who asks for the world needs it."""
+    """The emulator is an extra, and takes a second to import: only who asks for the world needs it.
+
+    Raises:
+        EmulatorMissing, UnsupportedEmulator: moto is not installed, or not one that views are complete for.
+    """
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        from holdfast.worlds.aws import events, world
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("moto", "boto3", "botocore"):
-            raise
-        raise EmulatorMissing(f"A mock AWS needs {error.name}, which is not installed.") from error
+    check_emulator()
+    from holdfast.worlds.aws import events, world
+
     return getattr(world if name == "AwsWorld" else events, name)

@@ -13,18 +13,21 @@ from typing import Any, Protocol, TypeVar
 from xml.sax.saxutils import escape
 
 import boto3
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
 from moto import mock_aws
-from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
+from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.custom_responses_mock import reset_responses_mock
 from moto.core.models import botocore_stubber, responses_mock
+from moto.core.request import Request
 
 from holdfast.errors import HoldfastError, InvalidInput, NotSerialisable
 from holdfast.worlds.aws.errors import WorldClosed
 
 T = TypeVar("T")
 Answer = tuple[int, dict[str, Any], Any]
+Asked = AWSPreparedRequest | Request
+"""What a client asks: as botocore has it or, up to moto 5.2.4, as the emulator has made it its own."""
 
 
 class Server(Protocol):
@@ -47,16 +50,21 @@ _SECRET = "holdfast"  # noqa: S105 - any will do: the emulator asks for none
 _HIDDEN = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
 
 
-def answer(world: Server, request: AWSPreparedRequest) -> Answer | None:
+def answer(world: Server, request: Asked) -> Answer | None:
     """The world's answer to a request of botocore; ``None``: it has none for that host. What it could not write is
     an answer, too: 503, which clients try again."""
     as_json = "x-amz-target" in request.headers
     try:
         if as_json:
-            check_storable(request.body)
+            check_storable(body_of(request))
         return world.serve(lambda: _emulate(botocore_stubber, request))
     except HoldfastError as error:
         return refusal(error, as_json=as_json)
+
+
+def body_of(request: Asked) -> Any:
+    """What a request carries: bytes, a text, a file or nothing."""
+    return request.get_data() if isinstance(request, Request) else request.body
 
 
 def check_storable(body: Any) -> None:
@@ -97,17 +105,21 @@ def client_of(world: Server, service: str, account: str, region: str, **more: An
     config = Config(account_id_endpoint_mode="disabled")  # the emulator knows no hosts of single accounts
     more["config"] = config.merge(more["config"]) if more.get("config") else config
     client = session.client(service, **more)
-
-    def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
-        found = answer(world, request)
-        if found is None:
-            return None
-        status, headers, body = found
-        return AWSResponse(request.url, status, headers, MockRawResponse(body))
-
     client.meta.events.unregister("before-send", botocore_stubber)  # every handler is called, not the first alone
-    client.meta.events.register("before-send", send)
+    client.meta.events.register("before-send", _Bound(world))
     return client
+
+
+class _Bound(BotocoreStubber):
+    """What a client of one world asks, whichever world is chosen."""
+
+    def __init__(self, world: Server) -> None:
+        super().__init__()
+        self.enabled = True
+        self._world = world
+
+    def process_request(self, request: Asked) -> Answer | None:
+        return answer(self._world, request)
 
 
 @contextmanager
@@ -172,7 +184,7 @@ def _stop() -> None:
     _environment.close()
 
 
-def _chosen_answer(request: AWSPreparedRequest) -> Any:
+def _chosen_answer(request: Asked) -> Answer | None:
     """That of the world whose block this is or, where that has ended, of the one that was entered last."""
     world, entered = _chosen.get(), list(_entered)
     if world not in entered and entered:

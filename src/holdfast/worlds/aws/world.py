@@ -24,7 +24,6 @@ from holdfast.store import Store, Transaction, as_store, open_store
 from holdfast.worlds.aws import instruments
 from holdfast.worlds.aws.adapter import Touch
 from holdfast.worlds.aws.bodies import StoredBodies
-from holdfast.worlds.aws.emulator import check_emulator
 from holdfast.worlds.aws.errors import WorldAttached, WorldClosed
 from holdfast.worlds.aws.events import WorldEvent, events_of
 from holdfast.worlds.aws.gate import GATE
@@ -78,7 +77,6 @@ class AwsWorld:
         InvalidScope: a name, account or region that cannot be one.
         WrongHandle: ``store`` is no open store.
         WorldAttached: another process has it.
-        UnsupportedEmulator: the installed moto is not one of those that views are complete for.
         RestorePending, RestoreStuck: as :class:`~holdfast.worlds.World`.
         InvalidView, ViewVersion: what the store holds is of another version of Holdfast.
 
@@ -107,7 +105,6 @@ class AwsWorld:
         region: str = DEFAULT_REGION,
         takeover: bool | Callable[[Transaction], None] = False,
     ) -> None:
-        check_emulator()
         if store is not None:
             as_store(store)
         self.name = check_name(name, "a world")

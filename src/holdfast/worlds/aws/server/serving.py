@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 from types import TracebackType
 from typing import Any
 
-from moto.moto_server.werkzeug_app import MotoRequestHandler
-from werkzeug.serving import ThreadedWSGIServer
+from moto.moto_server import werkzeug_app
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from holdfast.worlds.aws.server.app import WorldApp
 from holdfast.worlds.aws.server.changes import Changes
@@ -26,6 +26,8 @@ SILENT_SECONDS = 60.0
 DRAIN_SECONDS = 5.0
 _BACKLOG = 128
 _POLL_SECONDS = 0.05
+_Emulators: Any = getattr(werkzeug_app, "MotoRequestHandler", WSGIRequestHandler)
+"""Reads requests as the emulator wants them; up to moto 5.2.4 it asked for nothing special."""
 
 
 class WorldServer:
@@ -112,7 +114,7 @@ class _Server(ThreadedWSGIServer):
         log.exception("a request of %s failed", client_address)
 
 
-class _Handler(MotoRequestHandler):
+class _Handler(_Emulators):  # type: ignore[misc]
     protocol_version = "HTTP/1.1"
     timeout = SILENT_SECONDS
     server: _Server

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from moto.logs import metric_filters, models
+from datetime import datetime, timedelta
 
+from moto.core.utils import unix_time_millis
+from moto.logs import metric_filters, models
+from packaging.version import Version
+
+from holdfast.worlds.aws.emulator import check_emulator
 from holdfast.worlds.aws.services.logs.records import (
     Delivery,
     DeliveryDestination,
@@ -25,20 +30,34 @@ _LINES = Way(
     lambda lines: [{name: plain(value) for name, value in line} for line in lines],
 )
 """Objects whose fields are answered as a list, in their order."""
+
+
+def _from_milliseconds(value: float | None) -> datetime | None:
+    return None if value is None else datetime(1970, 1, 1) + timedelta(microseconds=round(value * 1000))
+
+
+def _to_milliseconds(value: datetime | None) -> int | None:
+    return None if value is None else round(unix_time_millis(value))
+
+
+_COUNTED = check_emulator() < Version("5.2.5")
+"""Up to then the emulator had times as milliseconds since 1970, in queries with their fraction."""
+_TIME = Way(_from_milliseconds, _to_milliseconds) if _COUNTED else SAME
+_FINE_TIME = Way(_from_milliseconds, unix_time_millis) if _COUNTED else SAME
 _GIVEN_TAGS = {"tags_at_creation": "tags"}
 
 GROUP = Shape(
     models.LogGroup,
     LogGroup,
-    ways={"creation_time": SAME},
+    ways={"creation_time": _TIME},
     extra=("tags",),
     rebuilt=("account_id", "region", "streams", "subscription_filters"),
 )
-SUBSCRIPTION = Shape(models.SubscriptionFilter, SubscriptionFilter, ways={"creation_time": SAME})
+SUBSCRIPTION = Shape(models.SubscriptionFilter, SubscriptionFilter, ways={"creation_time": _TIME})
 STREAM = Shape(
     models.LogStream,
     LogStream,
-    ways={"creation_time": SAME, "last_ingestion_time": SAME},
+    ways={"creation_time": _TIME, "last_ingestion_time": _TIME},
     extra=("log_group_name",),
     rebuilt=(
         "account_id",
@@ -51,10 +70,10 @@ STREAM = Shape(
     ),
 )
 EVENT = Shape(models.LogEvent, LogEvent)
-POLICY = Shape(models.LogResourcePolicy, ResourcePolicy, ways={"last_updated_time": SAME})
-QUERY = Shape(models.LogQuery, Query, ways={"create_time": SAME, "results": _LINES})
+POLICY = Shape(models.LogResourcePolicy, ResourcePolicy, ways={"last_updated_time": _TIME})
+QUERY = Shape(models.LogQuery, Query, ways={"create_time": _FINE_TIME, "results": _LINES})
 EXPORT = Shape(models.ExportTask, ExportTask)
-DESTINATION = Shape(models.Destination, Destination, ways={"creation_time": SAME}, extra=("tags",))
+DESTINATION = Shape(models.Destination, Destination, ways={"creation_time": _TIME}, extra=("tags",))
 DELIVERY_DESTINATION = Shape(models.DeliveryDestination, DeliveryDestination, names=_GIVEN_TAGS, extra=("tags",))
 DELIVERY_SOURCE = Shape(models.DeliverySource, DeliverySource, names=_GIVEN_TAGS, extra=("tags",))
 DELIVERY = Shape(models.Delivery, Delivery, names=_GIVEN_TAGS, extra=("tags",))
