@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 from xml.sax.saxutils import escape
 
 import boto3
@@ -26,7 +26,7 @@ from holdfast.worlds.aws.errors import WorldClosed
 
 T = TypeVar("T")
 Answer = tuple[int, dict[str, Any], Any]
-Asked = AWSPreparedRequest | Request
+Asked: TypeAlias = AWSPreparedRequest | Request
 """What a client asks: as botocore has it or, up to moto 5.2.4, as the emulator has made it its own."""
 
 
