@@ -179,6 +179,8 @@ BAD: list[tuple[str, str, Any, int, str]] = [
     ("PUT", VIEW, {"service": "sqs", "version": 1, "resources": {"queue/a": {}}}, 400, "invalid_view"),
     ("PATCH", f"{VIEW}?policy=mine", {}, 400, "invalid_input"),
     ("PATCH", f"{VIEW}?dry_run=maybe", {}, 400, "invalid_input"),
+    ("PATCH", f"{VIEW}?dryrun=true", {}, 400, "invalid_input"),
+    ("GET", "/_world/diff?before=x&afer=y", None, 400, "invalid_input"),
     ("POST", "/_world/checkpoints", {"name": "../x"}, 400, "invalid_scope"),
     ("POST", "/_world/checkpoints", {"name": 1}, 400, "invalid_input"),
     ("POST", "/_world/checkpoints", {"named": "x"}, 400, "invalid_input"),

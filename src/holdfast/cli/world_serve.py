@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLE = "HOLDFAST_WORLD_TOKEN"  # noqa: S105 - the name of one
 _EXAMPLE_ACCOUNT = "111111111111"
+_BEARER = f'-H "Authorization: Bearer ${TOKEN_VARIABLE}" '
 
 
 class _Wanted(NamedTuple):
@@ -103,6 +104,6 @@ def _announce(out: Output, server: WorldServer, wanted: _Wanted, store: Store | 
         {"endpoint": server.endpoint, "world": wanted.world, "store": store.url if store else None, "pid": os.getpid()},
         f"Serving the world {clean(wanted.world)} at {server.endpoint} (pid {os.getpid()}), {kept}.",
         f"Use it: {environment} AWS_DEFAULT_REGION={wanted.region} aws s3 ls",
-        f"Its state: curl {server.endpoint}/_world",
+        f"Its state: curl {_BEARER if wanted.token else ''}{server.endpoint}/_world",
     )
     sys.stdout.flush()

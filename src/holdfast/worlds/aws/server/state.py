@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -80,12 +80,18 @@ class StateEndpoints:
             strict_slashes=False,
             merge_slashes=False,
         )
+        self._parameters = {
+            self.diff: ("before", "after"),
+            self.changes: ("account", "region", "service"),
+            self.checkpoints: ("limit", "after"),
+            self.merge: ("policy", "dry_run"),
+        }
 
     def __call__(self, environ: Environ, start_response: Any) -> Any:
         request = Request(environ)
         try:
             check_request(request, self._token)
-            response = self._handler(environ)(request)
+            response = self._answer(request)
         except MergeConflict as error:
             response = _refused(error, report=_report(error.report))
         except HoldfastError as error:
@@ -97,14 +103,16 @@ class StateEndpoints:
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response(environ, start_response)
 
-    def _handler(self, environ: Environ) -> Callable[[Request], Response]:
+    def _answer(self, request: Request) -> Response:
         try:
-            handler, arguments = self._routes.bind_to_environ(environ).match()
+            handler, arguments = self._routes.bind_to_environ(request.environ).match()
         except MethodNotAllowed as error:
             raise NoSuchMethod(f"That path takes {', '.join(sorted(error.valid_methods or ()))}.") from None
         except (HTTPException, RequestRedirect):
             raise NoSuchPath("There is nothing at that path.") from None
-        return lambda request: handler(request, **arguments)
+        _check_parameters(request, self._parameters.get(handler, ()))
+        response: Response = handler(request, **arguments)
+        return response
 
     # -- the world ----------------------------------------------------------------------------------------------
 
@@ -215,6 +223,15 @@ class StateEndpoints:
         if name not in self._world.services:
             raise NoSuchService(name, self._world.services)
         return self._world.services[name]
+
+
+def _check_parameters(request: Request, known: Sequence[str]) -> None:
+    """Raises:
+    InvalidInput: the request has a parameter that the path does not take: a misspelt ``dry_run`` is none.
+    """
+    if unknown := sorted(request.args.keys() - set(known)):
+        taken = f"It takes: {', '.join(known)}." if known else "It takes none."
+        raise InvalidInput(f"That path takes no parameter {unknown[0]!r:.80}.", remedy=taken)
 
 
 def _json(value: Any, status: int = 200) -> Response:
