@@ -30,6 +30,7 @@ bench: $(STAMP)  ## Our figures beside the bare loop's and the peers', in one ru
 	$(BIN)/python -m benchmarks.flows --json
 	$(BIN)/python -m benchmarks.engine --json
 	$(BIN)/python -m benchmarks.packages --json
+	$(BIN)/python -m benchmarks.worlds --json
 
 clean:
 	rm -rf $(VENV) .bench

@@ -189,7 +189,7 @@ def test_a_write_that_fails_once_is_made_with_the_next_in_order_with_its_bodies(
     s3 = world.client("s3", config=boto3.session.Config(retries={"max_attempts": 0}))
     s3.create_bucket(Bucket="bbb")
     with monkeypatch.context() as patched:
-        patched.setattr(store, "run", once(store.run, StoreError("full")))
+        patched.setattr(store, "submit", once(store.submit, StoreError("full")))
         with pytest.raises(Exception, match="full"):
             s3.put_object(Bucket="bbb", Key="kept", Body=b"one")
         s3.put_object(Bucket="bbb", Key="k", Body=b"two")

@@ -58,7 +58,7 @@ class Backend(Protocol):
         """The pid that is writing now, where the database queues its writers."""
         ...
 
-    def hold(self, name: str) -> Callable[[], None] | None:
+    def hold(self, name: str, *, fleeting: bool = False) -> Callable[[], None] | None:
         """Have ``name`` for oneself until the returned release is called or this process dies; ``None``: it is taken.
 
         A server also takes it back when the connection is cut, and the holder is not told: what is written under a
@@ -66,6 +66,7 @@ class Backend(Protocol):
 
         Args:
             name: may be part of a file's name.
+            fleeting: nobody asks for the name for good: nothing is left of it once it is released.
 
         Raises:
             StoreError: the database, or its folder, cannot be used.

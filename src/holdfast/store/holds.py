@@ -38,8 +38,12 @@ class NamedHolds:
                 del self._held[name]
 
 
-def take_file(path: Path) -> Callable[[], None] | None:
+def take_file(path: Path, *, fleeting: bool = False) -> Callable[[], None] | None:
     """Hold the lock of the file ``path``; gives its release, or ``None`` when somebody has it.
+
+    Args:
+        fleeting: the file goes with the hold. Who opened it just before holds a file that is no more: that nobody asks
+            for the name again is the callers' business.
 
     Raises:
         OSError: the file cannot be made or locked.
@@ -55,12 +59,14 @@ def take_file(path: Path) -> Callable[[], None] | None:
         raise
     hold = object()
     _files[hold] = fd
-    return lambda: _release_file(hold)
+    return lambda: _release_file(hold, path if fleeting else None)
 
 
-def _release_file(hold: object) -> None:
+def _release_file(hold: object, gone: Path | None) -> None:
     fd = _files.pop(hold, None)
     if fd is not None:
+        if gone is not None:
+            gone.unlink(missing_ok=True)
         fcntl.flock(fd, fcntl.LOCK_UN)  # closing would not do while a child, just forked, has the file open as well
         os.close(fd)
 

@@ -179,7 +179,7 @@ class PostgresBackend:
     def turn_holder(self) -> int | None:
         return None
 
-    def hold(self, name: str) -> Callable[[], None] | None:
+    def hold(self, name: str, *, fleeting: bool = False) -> Callable[[], None] | None:
         """A session's lock, on a connection of its own."""
         with contextlib.ExitStack() as unless_held:
             try:

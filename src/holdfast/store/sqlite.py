@@ -106,11 +106,11 @@ class SqliteBackend:
     def turn_holder(self) -> int | None:
         return holder(self.path) if self.path else None
 
-    def hold(self, name: str) -> Callable[[], None] | None:
+    def hold(self, name: str, *, fleeting: bool = False) -> Callable[[], None] | None:
         if self.path is None:
             return self._holds.take(name)
         try:
-            return take_file(self.path.with_name(f"{self.path.name}-hold-{name}"))
+            return take_file(self.path.with_name(f"{self.path.name}-hold-{name}"), fleeting=fleeting)
         except OSError as error:
             raise StorePathUnusable(f"{self.path} cannot be used as a store: {error.strerror}.") from error
 

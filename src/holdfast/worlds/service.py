@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from holdfast.store import Transaction
 from holdfast.worlds.merging import MergeReport, Policy
 from holdfast.worlds.model import Scope, StateView
 from holdfast.worlds.notifier import StateChangeNotifier
@@ -136,6 +137,24 @@ class Partial(Protocol):
     def covers(self, scope: Scope) -> bool:
         """Whether it has a state there."""
         ...
+
+
+@runtime_checkable
+class Attachable(Protocol):
+    """What a service may offer besides, that another process can take from this one."""
+
+    @property
+    def rightful(self) -> Callable[[Transaction], None]:
+        """Raises, in a transaction, where another process has the service; else none gets it before that ends."""
+        ...
+
+
+def check_rightful(services: Iterable[MockService], tx: Transaction) -> None:
+    """Raises:
+    Conflict: one of the ``services`` is another process's by now.
+    """
+    for check in dict.fromkeys(service.rightful for service in services if isinstance(service, Attachable)):
+        check(tx)
 
 
 @contextmanager

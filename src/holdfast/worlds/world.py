@@ -42,6 +42,7 @@ from holdfast.worlds.service import (
     Sharing,
     StatefulService,
     ViewChecker,
+    check_rightful,
     cut_through,
     vouching,
 )
@@ -160,7 +161,7 @@ class World:
         for _ in range(_TRIES):
             capture = self.capture(scopes)
             with suppress(RestorePending):  # a restore overtook the capture
-                return self._store.run(capture.writer(name, moment))
+                return self._record(capture.writer(name, moment))
         raise RestorePending(self.name)
 
     def record(self, views: Views, name: str | None = None) -> Checkpoint:
@@ -172,7 +173,7 @@ class World:
         """
         self.check(views)
         states = keep_views(self._store, views)
-        return self._store.run(lambda tx: SqlCheckpoints(tx).insert(self.name, states, name=name))
+        return self._record(lambda tx: SqlCheckpoints(tx).insert(self.name, states, name=name))
 
     def check(self, views: Views) -> None:
         """See that each service would take its view: a restore that has begun must be able to end.
@@ -276,9 +277,7 @@ class World:
             self.check(views)
             discarded = self._discard(views, run) if discard else ()
             before = keep_views(self._store, take_views(self.services, views))
-            pending = self._store.run(
-                lambda tx: restoring.begin_restore(tx, target, run=run, before=before), actor=actor
-            )
+            pending = self._record(lambda tx: restoring.begin_restore(tx, target, run=run, before=before), actor=actor)
             return self._carry_out(pending, target, views)._replace(discarded=discarded)
 
     def fork_scope(
@@ -332,7 +331,7 @@ class World:
                 target = SqlCheckpoints(tx).insert(self.name, states)
                 return restoring.begin_restore(tx, target, run=owner, before=before), target
 
-            pending, target = self._store.run(begin, actor=actor)
+            pending, target = self._record(begin, actor=actor)
             return self._carry_out(pending, target, views)
 
     def claim_scope(self, scope: Scope | tuple[str, str], run: UUID) -> bool:
@@ -357,6 +356,16 @@ class World:
 
     def _read(self, ask: Callable[[SqlCheckpoints, str], T]) -> T:
         return self._store.read(lambda tx: ask(SqlCheckpoints(tx), self.name))
+
+    def _record(self, work: Callable[[Transaction], T], *, actor: str = "system") -> T:
+        """Write what becomes of the world; only who has its services may."""
+
+        def rightful(tx: Transaction) -> T:
+            done = work(tx)
+            check_rightful(self.services.values(), tx)
+            return done
+
+        return self._store.run(rightful, actor=actor)
 
     def _service(self, name: str) -> StatefulService[Any]:
         if name not in self.services:
@@ -403,7 +412,7 @@ class World:
         """Carry out what another process left undone. To be called while holding the world."""
         if self._store.read(lambda tx: restoring.pending_restore(tx, self.name)) is None:
             return None
-        pending = self._store.run(lambda tx: restoring.take_over(tx, self.name))
+        pending = self._record(lambda tx: restoring.take_over(tx, self.name))
         if pending is None:
             return None
         target = self.find(pending.checkpoint)
@@ -418,7 +427,7 @@ class World:
         """Restore ``views``, which were checked and are nobody else's."""
         if pending.before is None:
             states = keep_views(self._store, take_views(self.services, views))
-            pending = self._store.run(lambda tx: restoring.keep_before(tx, pending, states))
+            pending = self._record(lambda tx: restoring.keep_before(tx, pending, states))
         concerned = [self._service(service) for service, _ in views]
         with vouching(views.values()), restoring.fenced(self._store, pending) as check, cut_through(concerned):
             for shared, together in self._sharing(views):
@@ -427,7 +436,7 @@ class World:
             for (service, scope), view in views.items():
                 check()
                 self._service(service).restore(*scope, view)
-        return self._store.run(lambda tx: restoring.end_restore(tx, pending, target), actor=pending.actor)
+        return self._record(lambda tx: restoring.end_restore(tx, pending, target), actor=pending.actor)
 
     def _sharing(self, views: Views) -> Iterator[tuple[Sharing, dict[Scope, StateView[Any]]]]:
         """The services whose scopes have names in common, each with its views."""

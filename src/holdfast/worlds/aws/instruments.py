@@ -20,6 +20,8 @@ from moto.sqs.models import Queue
 from holdfast.worlds.aws.adapter import READS, Adapter, Touch
 
 _ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
+MOST_LISTED = 100
+"""So many objects of a kind are on the emulator's own page."""
 _KEY = re.compile(r"(?:Credential=|AWS )([^\s/:,]+)[/:]")
 
 
@@ -129,10 +131,13 @@ def _told(original: Any) -> Any:
 
 def _made(model: type, *args: Any, **kwargs: Any) -> Any:
     """The emulator keeps a list of every object that it ever made, for a page that shows them; a world that serves for
-    days is to forget what is gone. Only what has files is listed, for they are to be closed."""
+    days is to forget what is gone, but for the last of each kind. All that has files is listed, for they are to be
+    closed."""
     made: Any = object.__new__(model)
-    if at_work is None or issubclass(model, FakeKey | FakeMultipart):
-        model.instances_tracked.append(made)  # type: ignore[attr-defined]
+    listed: list[Any] = model.instances_tracked  # type: ignore[attr-defined]
+    listed.append(made)
+    if at_work is not None and len(listed) > MOST_LISTED and not issubclass(model, FakeKey | FakeMultipart):
+        del listed[:-MOST_LISTED]
     return made
 
 

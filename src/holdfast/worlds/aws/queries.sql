@@ -1,6 +1,7 @@
 -- name: attach
 INSERT INTO aws_worlds (world, epoch, holder, attached_at) VALUES (:world, :at, :holder, :at)
 ON CONFLICT (world) DO UPDATE SET epoch = aws_worlds.epoch + 1, holder = :holder, attached_at = :at
+WHERE CAST(:after AS bigint) IS NULL OR aws_worlds.epoch = :after
 RETURNING num, epoch
 
 -- name: get_world

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import msgspec
 
+from holdfast.store import Transaction
 from holdfast.worlds.aws.adapter import Adapter, Group
 from holdfast.worlds.aws.bodies import StoredBodies
 from holdfast.worlds.aws.errors import WrongRegion
@@ -37,6 +38,12 @@ class Host(Protocol):
 
     def changed(self, service: str, scope: Scope, delta: Delta[Resource]) -> None:
         """Take note of a change that was no client's."""
+        ...
+
+    def check_rightful(self, tx: Transaction) -> None:
+        """Raises:
+        WorldTakenOver: another process has the world.
+        """
         ...
 
 
@@ -112,6 +119,11 @@ class AwsService(ResourceService[Resource]):
     def cut(self) -> AbstractContextManager[None]:
         """Within it nothing changes: several services' views taken there are of one moment."""
         return self._host.at_work
+
+    @property
+    def rightful(self) -> Callable[[Transaction], None]:
+        """Asked by who records in the store what becomes of the world: another process may have it by now."""
+        return self._host.check_rightful
 
     def tell(self, scope: Scope, delta: Delta[Resource]) -> None:
         """Add what clients have changed; called inside the gate, :meth:`publish` follows outside."""

@@ -43,12 +43,24 @@ class SqlAws:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    def attach(self, world: str, holder: str) -> Attachment:
-        """Make the world this process's: whoever had it can write no more."""
-        named = {"world": world, "holder": holder, "at": self._tx.clock.micros()}
+    def attach(self, world: str, holder: str, *, after: int | None = None) -> Attachment | None:
+        """Make the world this process's: whoever had it can write no more.
+
+        Args:
+            after: the epoch of the last who had it, 0: nobody has; ``None`` is returned if it was another.
+        """
+        named = {"world": world, "holder": holder, "after": after, "at": self._tx.clock.micros()}
         row = self._tx.fetch_one(_q["attach"], named)
-        assert row is not None
-        return Attachment(row[0], row[1], holder)
+        return None if row is None else Attachment(row[0], row[1], holder)
+
+    def check(self, world: str, attachment: Attachment) -> None:
+        """See that nobody has attached the world since, nor does before the transaction ends.
+
+        Raises:
+            WorldTakenOver: another process has.
+        """
+        if not self._tx.fetch(_q["fence"], {"num": attachment.num, "epoch": attachment.epoch}):
+            raise WorldTakenOver(world)
 
     def get(self, world: str) -> Attachment | None:
         """Who attached the world last; ``None``: it was never attached."""
@@ -83,9 +95,7 @@ class SqlAws:
         Raises:
             WorldTakenOver: another process has attached the world since; nothing was written.
         """
-        held = {"num": attachment.num, "epoch": attachment.epoch}
-        if not self._tx.fetch(_q["fence"], held):
-            raise WorldTakenOver(world)
+        self.check(world, attachment)
         named = {"num": attachment.num}
         put = [
             (*place[:3], _digest(place.name), _written(place.name), text)

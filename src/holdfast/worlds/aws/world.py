@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
+import logging
 import threading
 import weakref
 from _thread import start_new_thread
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar
@@ -23,8 +22,10 @@ from holdfast.pages import Page
 from holdfast.store import Store, Transaction, as_store, open_store
 from holdfast.worlds.aws import instruments
 from holdfast.worlds.aws.adapter import Touch
+from holdfast.worlds.aws.at_work import AtWork
+from holdfast.worlds.aws.attaching import attach
 from holdfast.worlds.aws.bodies import StoredBodies
-from holdfast.worlds.aws.errors import WorldAttached, WorldClosed
+from holdfast.worlds.aws.errors import WorldClosed
 from holdfast.worlds.aws.events import WorldEvent, events_of
 from holdfast.worlds.aws.gate import GATE
 from holdfast.worlds.aws.journal import Journal
@@ -33,18 +34,19 @@ from holdfast.worlds.aws.resource import Resource
 from holdfast.worlds.aws.scopes import DEFAULT_ACCOUNT, DEFAULT_REGION, GLOBAL, check_aws_scope
 from holdfast.worlds.aws.service import AwsService
 from holdfast.worlds.aws.services import ADAPTERS
-from holdfast.worlds.aws.sql import Attachment, Place, SqlAws
+from holdfast.worlds.aws.sql import Place, SqlAws
 from holdfast.worlds.aws.stored import read_records
 from holdfast.worlds.aws.tracking import Settled, Tracker
 from holdfast.worlds.aws.universe import Universe
 from holdfast.worlds.checkpoints import Checkpoint, Reference
-from holdfast.worlds.comparing import WorldDiff
+from holdfast.worlds.comparing import WorldDiff, compare
 from holdfast.worlds.model import Delta, Scope, StateView, check_name
 from holdfast.worlds.notifier import StateChange
 from holdfast.worlds.restoring import Restored
 from holdfast.worlds.world import World
 
 T = TypeVar("T")
+log = logging.getLogger("holdfast.worlds.aws")
 _open: WeakValueDictionary[tuple[int, str], AwsWorld] = WeakValueDictionary()
 _opening = threading.Lock()
 _orphans: SimpleQueue[tuple[Universe, ExitStack]] = SimpleQueue()
@@ -112,7 +114,7 @@ class AwsWorld:
         self._ending = ExitStack()
         self.store = store or self._ending.enter_context(open_store("sqlite://"))
         self.bodies = StoredBodies(self.store)
-        self.at_work = _AtWork(self)
+        self.at_work = AtWork(self)
         self._universe = Universe()
         self._moved = threading.Condition()
         self._moves: Counter[tuple[Scope, str]] = Counter()
@@ -195,7 +197,8 @@ class AwsWorld:
         return self.world.checkpoint(name, self.scopes(), **moment)
 
     def restore(self, checkpoint: Reference, *, run: UUID | None = None, actor: str = "system") -> Restored:
-        """Make the whole world what it was: scopes that came into use since are empty again. Raises as
+        """Make the whole world what it was: scopes that came into use since are empty again. Where there are any, the
+        checkpoint that is told of is a new one, which has them as empty. Raises as
         :meth:`~holdfast.worlds.World.restore`."""
         target = self.world.find(checkpoint)
         views = self.world.views(target)
@@ -227,8 +230,11 @@ class AwsWorld:
         self.world.forget(checkpoint)
 
     def diff(self, before: Reference, after: Reference | None = None) -> WorldDiff:
-        """What leads from one checkpoint to another, or to what is there now (WO-9)."""
-        return self.world.diff(before, after)
+        """What leads from one checkpoint to another, or to what is there now, in all scopes of either (WO-9)."""
+        if after is not None:
+            return self.world.diff(before, after)
+        old = self.world.views(before)
+        return compare(old, self.world.snapshot({*self.scopes(), *(scope for _, scope in old)}))
 
     def checkpoints(self, *, limit: int | None = None, after: str | None = None) -> Page[Checkpoint]:
         """The world's checkpoints, newest first."""
@@ -240,7 +246,10 @@ class AwsWorld:
 
         def hear(change: StateChange[Resource]) -> None:
             for event in events_of(change):
-                listener(event)
+                try:
+                    listener(event)
+                except Exception:  # the others of the same change are news, too
+                    log.exception("a listener of the world %s failed", self.name)
 
         with ExitStack() as subscribed:
             for service in self.services.values():
@@ -266,6 +275,8 @@ class AwsWorld:
             self.committed()
 
     def __enter__(self) -> AwsWorld:
+        if self._closed:
+            raise WorldClosed(self.name)
         self._ending.enter_context(self.patched())
         return self
 
@@ -281,8 +292,8 @@ class AwsWorld:
             WorldTakenOver, StoreError: it cannot be; it may or may not have been done.
             WorldClosed: the world is closed.
         """
-        if self._journal is not None and self._journal.lost is not None:
-            raise self._journal.lost
+        if self._journal is not None:
+            self._journal.check()
         while True:
             try:
                 with self.at_work:
@@ -302,6 +313,15 @@ class AwsWorld:
         """Wait until all that was changed so far is journalled."""
         if self._journal is not None:
             self._journal.wait(self._journal.note({}, {}))
+
+    def check_rightful(self, tx: Transaction) -> None:
+        """See, for the rest of a transaction of the store, that no other process has attached the world.
+
+        Raises:
+            WorldTakenOver: another has.
+        """
+        if self._journal is not None:
+            self._journal.check_rightful(tx)
 
     def served_at(self, endpoint: str) -> None:
         """Tell others, who find the world attached, where it answers."""
@@ -417,69 +437,14 @@ class AwsWorld:
         return Scope(self.account_id, self.region), Scope(self.account_id, GLOBAL)
 
     def _attached(self, store: Store, takeover: bool | Callable[[Transaction], None]) -> Journal:
-        release = store.backend.hold(f"aws-{self.name}")
-        if release is not None:
-            self._ending.callback(release)
-        elif not takeover:
-            there = store.read(lambda tx: SqlAws(tx).get(self.name))
-            raise WorldAttached(self.name, there.holder if there else "another process")
-        holder = f"{socket.gethostname()}, process {os.getpid()}"
-
-        def attach(tx: Transaction) -> Attachment:
-            made = SqlAws(tx).attach(self.name, holder)  # first: whoever has it rightfully waits for this row
-            if callable(takeover):
-                takeover(tx)
-            return made
-
-        attachment = store.run(attach)
+        attachment, release = attach(store, self.name, takeover)
+        self._ending.callback(release)
         rows = store.read(lambda tx: SqlAws(tx).resources(attachment.num))
         found = read_records({service.service_name: service.adapter for service in self.services.values()}, rows)
         with self.at_work:
             for (service, scope), records in found.items():
                 self.services[service].adopt(scope, records)
         return Journal(store, self.name, attachment, self.bodies)
-
-
-class _AtWork(AbstractContextManager[None]):
-    """Inside the gate, with the world in the emulator; may be entered again by the thread that is in it, and from
-    within another world's."""
-
-    def __init__(self, world: AwsWorld) -> None:
-        self._world = world
-        self._entered = threading.local()  # others enter while a thread pauses
-
-    @property
-    def _outer(self) -> list[instruments.Listener | None]:
-        """The worlds that were at work when this thread entered, the innermost last."""
-        found: list[instruments.Listener | None] = self._entered.__dict__.setdefault("from", [])
-        return found
-
-    def __enter__(self) -> None:
-        GATE.__enter__()
-        outer = instruments.at_work
-        if outer is not self._world:
-            try:
-                self._world.appear()
-            except BaseException:
-                GATE.__exit__(None, None, None)
-                raise
-        self._outer.append(outer)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        outer = self._outer.pop()
-        with ExitStack() as leaving:  # whatever fails, the gate opens
-            leaving.callback(GATE.__exit__, kind, error, at)
-            if outer is not self._world:
-                leaving.callback(self._back, outer)
-                if instruments.at_work is self._world:
-                    self._world.settle()
-
-    def _back(self, outer: instruments.Listener | None) -> None:
-        instruments.at_work = None
-        if outer is None:
-            self._world.leave()
-        else:
-            outer.appear()
 
 
 def _orphaned(universe: Universe, ending: ExitStack) -> None:

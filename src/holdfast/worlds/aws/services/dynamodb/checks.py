@@ -20,8 +20,12 @@ from holdfast.worlds.aws.services.dynamodb.records import (
 )
 from holdfast.worlds.aws.services.dynamodb.tables import keys_in
 from holdfast.worlds.aws.services.dynamodb.values import check_typed
+from holdfast.worlds.aws.services.given import NOT_WRITTEN, is_lossless
 
-_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, StopIteration)
+_UNITS = frozenset({"ReadCapacityUnits", "WriteCapacityUnits", "ReadUnitsPerSecond", "WriteUnitsPerSecond"})
+_MOST_DIGITS = 40
+"""Of a sequence number, as DynamoDB has it."""
+_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, StopIteration, RecursionError)
 
 
 def faults(resources: Mapping[str, Record]) -> Iterator[Fault]:
@@ -39,8 +43,8 @@ def faults(resources: Mapping[str, Record]) -> Iterator[Fault]:
             yield from _table_faults(name, record)
         elif isinstance(record, Backup):
             yield from _table_faults(name, record.table, "table.")
-            if record.stream is not None and not record.stream.starting_sequence_number.isdecimal():
-                yield Fault(name, "stream.starting_sequence_number", "it is no number")
+            if record.stream is not None:
+                yield from _faults_of_stream(name, record.stream, "stream.")
 
 
 def _name_of(record: Record) -> str:
@@ -61,16 +65,34 @@ def _table_faults(name: str, table: Table, path: str = "") -> Iterator[Fault]:
         for index in indexes:
             if any({"KeyType", "AttributeName"} - element.keys() for element in index.key_schema):
                 yield Fault(name, f"{path}{field}", f"the key schema of {index.name!r} lacks a name or a type")
+    for field, units in (("throughput", table.throughput), ("warm_throughput", table.warm_throughput)):
+        if not all(_is_count(units[unit]) for unit in _UNITS & units.keys()):
+            yield Fault(name, f"{path}{field}", "it is told in numbers")
+    if any("AttributeName" not in definition for definition in table.attribute_definitions):
+        yield Fault(name, f"{path}attribute_definitions", "one of them lacks a name")
+    if not is_lossless(table.deletion_protection_enabled):
+        yield Fault(name, f"{path}deletion_protection_enabled", NOT_WRITTEN)
     if (table.source_table_arn is msgspec.UNSET) != (table.restore_date_time is msgspec.UNSET):
         yield Fault(name, f"{path}restore_date_time", "a restored table has it and a source, any other neither")
+
+
+def _is_count(found: object) -> bool:
+    """Whether the emulator can answer with it as a number; templates have texts."""
+    return isinstance(found, int) or (isinstance(found, str) and found.isascii() and found.isdecimal())
 
 
 def _stream_faults(name: str, stream: Stream, resources: Mapping[str, Record]) -> Iterator[Fault]:
     kind, _, table = name.partition("/")
     if kind != "stream" or not isinstance(resources.get(f"table/{table}"), Table):
         yield Fault(name, "label", f"there is no table {table!r}")
-    if not stream.starting_sequence_number.isdecimal():
-        yield Fault(name, "starting_sequence_number", "it is no number")
+    yield from _faults_of_stream(name, stream)
+
+
+def _faults_of_stream(name: str, stream: Stream, path: str = "") -> Iterator[Fault]:
+    if not _is_number(stream.starting_sequence_number):
+        yield Fault(name, f"{path}starting_sequence_number", "it is no number")
+    if not isinstance(stream.specification.get("StreamEnabled"), bool):
+        yield Fault(name, f"{path}specification", "it does not tell whether the stream is enabled")
 
 
 def _stream_record_faults(name: str, record: StreamRecord, resources: Mapping[str, Record]) -> Iterator[Fault]:
@@ -81,14 +103,21 @@ def _stream_record_faults(name: str, record: StreamRecord, resources: Mapping[st
         yield Fault(name, "record", f"the table {table!r} has no stream")
     elif not _is_next(number, stream, table, resources):
         yield Fault(name, "record", "there is none before it, and it is not the stream's first")
+    elif not is_lossless(record.record):
+        yield Fault(name, "record", NOT_WRITTEN)
     elif not _told_as(record.record, number):
         yield Fault(name, "record", f"its SequenceNumber is not {number!r}")
 
 
 def _is_next(number: str, stream: Stream, table: str, resources: Mapping[str, Record]) -> bool:
-    if not (number.isascii() and number.isdecimal()):
+    if not _is_number(number):
         return False
     return number == stream.starting_sequence_number or f"record/{table}/{int(number) - 1}" in resources
+
+
+def _is_number(text: str) -> bool:
+    """Whether it is a sequence number, as the emulator writes it."""
+    return text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS and str(int(text)) == text
 
 
 def _told_as(record: object, number: str) -> bool:
@@ -110,6 +139,9 @@ def _item_faults(name: str, item: Item, resources: Mapping[str, Record]) -> Iter
     try:
         for value in item.attributes.values():
             check_typed(value)
+        for given in (item.hash_key, item.range_key):
+            if given is not msgspec.UNSET:
+                check_typed(given)
         keys = keys_in(owner, item)
         key = key_text(*keys)
         hash("=" in key and keys)  # what is neither text nor number nor binary may be unhashable

@@ -6,12 +6,12 @@ percent-encoded, between them a slash: ``item/orders/S:o-17/N:3``.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from holdfast.worlds.aws.resource import Resource
+from holdfast.worlds.aws.services.given import UtcTime
 
 
 class LocalIndex(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,7 +45,7 @@ class Table(Resource, frozen=True, kw_only=True, tag="table"):
 
     name: str
     arn: str
-    created_at: datetime
+    created_at: UtcTime
     attribute_definitions: list[dict[str, str]]
     key_schema: list[dict[str, str]]
     hash_key_attr: str
@@ -64,7 +64,7 @@ class Table(Resource, frozen=True, kw_only=True, tag="table"):
     deletion_protection_enabled: Any
     source_table_arn: str | msgspec.UnsetType = msgspec.UNSET
     source_backup_arn: str | msgspec.UnsetType = msgspec.UNSET
-    restore_date_time: datetime | msgspec.UnsetType = msgspec.UNSET
+    restore_date_time: UtcTime | msgspec.UnsetType = msgspec.UNSET
 
 
 class Stream(Resource, frozen=True, kw_only=True, tag="stream"):
@@ -77,10 +77,10 @@ class Stream(Resource, frozen=True, kw_only=True, tag="stream"):
     """
 
     label: str
-    specification: dict[str, Any]
+    specification: dict[str, bool | str]
     shard_id: str
     starting_sequence_number: str
-    created_on: datetime
+    created_on: UtcTime
 
 
 class StreamRecord(Resource, frozen=True, kw_only=True, tag="record"):
@@ -118,7 +118,7 @@ class Backup(Resource, frozen=True, kw_only=True, tag="backup"):
     name: str
     status: str
     kind: str
-    creation_date_time: datetime
+    creation_date_time: UtcTime
     table: Table
     stream: Stream | None
 

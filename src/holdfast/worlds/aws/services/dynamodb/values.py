@@ -18,6 +18,7 @@ from holdfast.worlds.aws.shapes import as_it_was, lossless
 _ODD = "$"
 _TEXTS = frozenset({"S", "N"})
 _TEXT_SETS = frozenset({"SS", "NS"})
+_OF_VALUES = frozenset({"L", "M"})
 _ONLY_TEXT, _ONLY_BYTES = frozenset({str}), frozenset({bytes})
 _make: Any = object.__new__
 _make_dict: Any = dict.__new__
@@ -86,24 +87,20 @@ def _members(kind: str, held: list[Any]) -> list[Any]:
 
 def check_typed(value: Mapping[str, Any]) -> None:
     """Raises:
-    ValueError, TypeError, KeyError, AttributeError: :func:`dynamo` would refuse it.
+    ValueError, TypeError, KeyError, AttributeError: :func:`typed` has not made it.
     """
     ((kind, held),) = value.items()
     form = type(held)
-    if form is str:
-        if kind == "B":
-            unbase64(held)
-    elif form is dict:
-        if kind != "M":
-            as_it_was(held[_ODD])
-        else:
-            for item in held.values():
-                check_typed(item)
+    if (form is str and kind in _TEXTS) or (form is bool and kind not in _OF_VALUES):
+        return
+    if form is dict and kind == "M":
+        for item in held.values():
+            check_typed(item)
     elif form is list and kind == "L":
         for item in held:
             check_typed(item)
-    elif form is list:
-        _members(kind, held)
+    elif kind in _OF_VALUES or typed(dynamo(value)) != value:
+        raise ValueError(f"no value of the type {kind!r} is written so")
 
 
 def attributes_of(item: Any) -> dict[str, dict[str, Any]]:

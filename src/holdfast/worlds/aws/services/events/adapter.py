@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import msgspec
 from moto.events import models
 from moto.events.exceptions import InvalidEventPatternException
 
@@ -22,6 +23,7 @@ from holdfast.worlds.aws.services.events.records import (
     minute_of,
 )
 from holdfast.worlds.aws.services.events.touches import STRAY, TOUCHES, archived_groups
+from holdfast.worlds.aws.services.given import is_lossless, is_object
 from holdfast.worlds.aws.shapes import LOSSLESS, Shape
 from holdfast.worlds.aws.tagging import stray_tags, tags_of
 from holdfast.worlds.model import StateView
@@ -105,6 +107,10 @@ class EventsAdapter(Adapter[EventsRecord]):
                 yield Fault(name, "event_pattern", "it is no event pattern")
             elif isinstance(record, ArchivedEvent) and not _is_event(record):
                 yield Fault(name, "event", "it is not the event of that id and time")
+            elif isinstance(record, ArchivedEvent) and not _has_place(record, resources):
+                yield Fault(name, "copy", "there is none before it")
+            elif isinstance(record, Target) and not _is_target(record.settings):
+                yield Fault(name, "settings", "they are not those of a target")
 
 
 def _owner(record: EventsRecord) -> tuple[str, ...] | None:
@@ -129,9 +135,27 @@ def _is_pattern(text: str | None) -> bool:
 def _is_event(record: ArchivedEvent) -> bool:
     try:
         event = LOSSLESS.back(record.event)
-        return bool(event["id"] == record.id and event["ingestion-time"] == record.ingestion_time)
-    except (TypeError, ValueError, KeyError, ArithmeticError):
+        known = event["id"] == record.id and event["ingestion-time"] == record.ingestion_time
+        return bool(known and is_lossless(record.event))
+    except (TypeError, ValueError, KeyError, ArithmeticError, AttributeError, RecursionError):
         return False
+
+
+def _has_place(record: ArchivedEvent, resources: Mapping[str, EventsRecord]) -> bool:
+    """Whether it is the first of its id, or there is one before it."""
+    if record.copy == 0:
+        return True
+    before = msgspec.structs.replace(record, copy=record.copy - 1)
+    return record.copy > 0 and name_of(*before.path) in resources
+
+
+def _is_target(settings: dict[str, Any]) -> bool:
+    """Whether the emulator takes such a target."""
+    if not is_object(settings):
+        return False
+    parts = [LOSSLESS.back(settings).get(part, {}) for part in ("InputTransformer", "SqsParameters")]
+    names = (settings.get("Id"), settings.get("Arn"))
+    return all(isinstance(part, dict) for part in parts) and all(isinstance(one, str) for one in names)
 
 
 def _owned(backend: Any) -> set[str]:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from holdfast.worlds.aws.resource import Resource
+from holdfast.worlds.aws.services.given import Seconds, WholeSeconds
 from holdfast.worlds.aws.tagging import StrayTags
 
 
@@ -22,8 +23,8 @@ class EventBus(Resource, frozen=True, kw_only=True, tag="bus"):
     description: str | None
     kms_key_identifier: str | None
     dead_letter_config: dict[str, Any] | None
-    creation_time: float
-    last_modified_time: float
+    creation_time: Seconds
+    last_modified_time: Seconds
     tags: dict[str, Any] | None
     tags_at_creation: list[Any]
 
@@ -105,7 +106,7 @@ class Archive(Resource, frozen=True, kw_only=True, tag="archive"):
     description: str | None
     event_pattern: str | None
     retention: int | str
-    creation_time: float
+    creation_time: Seconds
     state: str
     uuid: str
 
@@ -125,7 +126,7 @@ class ArchivedEvent(Resource, frozen=True, kw_only=True, tag="archived"):
 
     archive: str
     id: str
-    ingestion_time: float
+    ingestion_time: Seconds
     event: Any
     copy: int = 0
 
@@ -147,12 +148,12 @@ class Replay(Resource, frozen=True, kw_only=True, tag="replay"):
     arn: str
     description: str | None
     source_arn: str
-    event_start_time: Any
-    event_end_time: Any
+    event_start_time: WholeSeconds | Seconds | str | None
+    event_end_time: WholeSeconds | Seconds | str | None
     destination: dict[str, Any]
     state: Literal["STARTING", "RUNNING", "CANCELLING", "COMPLETED", "CANCELLED", "FAILED"]
-    start_time: float
-    end_time: float | None
+    start_time: Seconds
+    end_time: Seconds | None
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -172,7 +173,7 @@ class Connection(Resource, frozen=True, kw_only=True, tag="connection"):
     description: str | None
     authorization_type: str
     auth_parameters: dict[str, Any]
-    creation_time: float
+    creation_time: Seconds
     state: str
     secret_arn: str
 
@@ -191,7 +192,7 @@ class ApiDestination(Resource, frozen=True, kw_only=True, tag="api-destination")
     connection_arn: str
     invocation_endpoint: str
     invocation_rate_limit_per_second: int | str | None
-    creation_time: float
+    creation_time: Seconds
     http_method: str
     state: str
 
@@ -209,7 +210,7 @@ class PartnerEventSource(Resource, frozen=True, kw_only=True, tag="partner-sourc
 
     name: str
     arn: str
-    created_on: float
+    created_on: Seconds
     accounts: list[str]
     state: str
 

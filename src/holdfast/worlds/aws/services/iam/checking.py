@@ -6,11 +6,20 @@ from collections.abc import Iterator, Mapping
 
 from holdfast.worlds.aws.adapter import Fault
 from holdfast.worlds.aws.resource import Resource
+from holdfast.worlds.aws.services.given import NOT_WRITTEN, TWINS, has_twins, is_lossless
 from holdfast.worlds.aws.services.iam import credentials, records
 from holdfast.worlds.aws.services.iam.naming import ACCOUNT_RECORDS, KINDS, held, holder_of, version_name
 
 _USERS = ("user", "former-user")
 _POLICIES = ("policy", "aws-policy")
+_TAGGED = records.UserTags | records.Policy | records.OidcProvider
+_FREE: Mapping[type[Resource], tuple[str, ...]] = {
+    records.Role: ("assume_role_policy_document",),
+    records.InlinePolicy: ("document",),
+    records.CloudFormationPolicy: ("policy_document",),
+    credentials.VirtualMfaDevice: ("user_attribute",),
+}
+"""Fields of values in any form."""
 
 
 def faults(resources: Mapping[str, Resource]) -> Iterator[Fault]:
@@ -23,6 +32,11 @@ def faults(resources: Mapping[str, Resource]) -> Iterator[Fault]:
         for field, kinds, wanted in _references(name, record):
             if wanted not in resources or wanted.partition("/")[0] not in kinds:
                 yield Fault(name, field, f"there is no {wanted!r}")
+        for field in _FREE.get(type(record), ()):
+            if not is_lossless(getattr(record, field)):
+                yield Fault(name, field, NOT_WRITTEN)
+        if isinstance(record, _TAGGED) and has_twins(record.tags):
+            yield Fault(name, "tags", TWINS)
     yield from _twins(resources)
 
 

@@ -9,6 +9,7 @@ from moto.kms import models
 from moto.utilities.tagging_service import TaggingService
 
 from holdfast.worlds.aws.adapter import Adapter, Fault, Group, Part
+from holdfast.worlds.aws.services.given import NOT_WRITTEN, TWINS, has_twins, is_lossless
 from holdfast.worlds.aws.services.kms.private_keys import COVERAGE, DER, fault_of
 from holdfast.worlds.aws.services.kms.records import Alias, Grant, Key
 from holdfast.worlds.aws.services.kms.touches import TOUCHES
@@ -132,6 +133,13 @@ def _faults(name: str, key: Key) -> Iterator[Fault]:
         yield Fault(name, "id", "an id has no '/'")
     if len(key.key_material) not in _MATERIAL_SIZES:
         yield Fault(name, "key_material", f"{len(key.key_material)} bytes are no key")
+    for field in ("enabled", "policy", "key_rotation_status"):
+        if not is_lossless(getattr(key, field)):
+            yield Fault(name, field, NOT_WRITTEN)
+    if not (key.policy and isinstance(key.policy, str | dict)):
+        yield Fault(name, "policy", "it is neither a text nor an object")
+    if has_twins(key.tags):
+        yield Fault(name, "tags", TWINS)
     fault = fault_of(key.private_key)
     if fault is not None:
         yield Fault(name, "private_key", fault)

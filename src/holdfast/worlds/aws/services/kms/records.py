@@ -5,12 +5,12 @@ A view of KMS, as one of Secrets Manager, is as secret as the account: whoever r
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from holdfast.worlds.aws.resource import Resource
+from holdfast.worlds.aws.services.given import Seconds, UtcTime
 
 
 class Key(Resource, frozen=True, kw_only=True, tag="key"):
@@ -33,8 +33,8 @@ class Key(Resource, frozen=True, kw_only=True, tag="key"):
     id: str
     arn: str
     description: str
-    creation_date: float
-    deletion_date: datetime | None
+    creation_date: Seconds
+    deletion_date: UtcTime | None
     key_usage: str | None
     key_spec: str
     key_state: str

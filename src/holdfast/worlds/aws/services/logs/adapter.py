@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
 from moto.logs import models
 
 from holdfast.worlds.aws.adapter import Adapter, Fault, Group, Part
 from holdfast.worlds.aws.names import name_of, parts_of
+from holdfast.worlds.aws.services.given import twins
 from holdfast.worlds.aws.services.logs import shapes
 from holdfast.worlds.aws.services.logs.building import installed
 from holdfast.worlds.aws.services.logs.reading import READERS
-from holdfast.worlds.aws.services.logs.records import LogEvent, LogsRecord, LogStream, SubscriptionFilter
+from holdfast.worlds.aws.services.logs.records import (
+    Destination,
+    LogEvent,
+    LogsRecord,
+    LogStream,
+    MetricFilter,
+    SubscriptionFilter,
+)
 from holdfast.worlds.aws.services.logs.touches import STRAY, TOUCHES, block_of, event_groups
 from holdfast.worlds.model import StateView
 
@@ -92,6 +101,18 @@ class LogsAdapter(Adapter[LogsRecord]):
                 yield Fault(name, "name", f"it is that of {rightful!r}")
             elif isinstance(record, LogStream | SubscriptionFilter) and _group_name(record) not in resources:
                 yield Fault(name, "log_group_name", f"there is no log group {record.log_group_name!r}")
+            elif isinstance(record, MetricFilter) and not _has_place(record, resources):
+                yield Fault(name, "copy", "there is none before it")
+        destinations = ((name, record.arn) for name, record in resources.items() if isinstance(record, Destination))
+        yield from (Fault(name, "arn", "another destination has it") for name in twins(destinations))
+
+
+def _has_place(record: MetricFilter, resources: Mapping[str, LogsRecord]) -> bool:
+    """Whether it is the first of its name, or there is one before it."""
+    if record.copy == 0:
+        return True
+    before = msgspec.structs.replace(record, copy=record.copy - 1)
+    return record.copy > 0 and name_of(*before.path) in resources
 
 
 def _group_name(record: LogStream | SubscriptionFilter) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
 from holdfast.worlds.aws.resource import Resource
+from holdfast.worlds.aws.services.given import UtcTime
 from holdfast.worlds.aws.tagging import StrayTags
 
 
@@ -21,7 +21,7 @@ class LogGroup(Resource, frozen=True, kw_only=True, tag="group"):
 
     name: str
     arn: str
-    creation_time: datetime
+    creation_time: UtcTime
     retention_in_days: int | str | None
     kms_key_id: str | None
     tags: dict[str, Any] | None
@@ -39,7 +39,7 @@ class SubscriptionFilter(Resource, frozen=True, kw_only=True, tag="subscription-
     filter_pattern: str | None
     destination_arn: str
     role_arn: str | None
-    creation_time: datetime
+    creation_time: UtcTime
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -56,8 +56,8 @@ class LogStream(Resource, frozen=True, kw_only=True, tag="stream"):
     log_group_name: str
     log_stream_name: str
     arn: str
-    creation_time: datetime
-    last_ingestion_time: datetime | None
+    creation_time: UtcTime
+    last_ingestion_time: UtcTime | None
     upload_sequence_token: int
 
     @property
@@ -108,7 +108,7 @@ class ResourcePolicy(Resource, frozen=True, kw_only=True, tag="resource-policy")
 
     policy_name: str
     policy_document: Any
-    last_updated_time: datetime
+    last_updated_time: UtcTime
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -128,7 +128,7 @@ class Query(Resource, frozen=True, kw_only=True, tag="query"):
     end_time: int | None
     query: str
     log_group_names: list[str]
-    create_time: datetime
+    create_time: UtcTime
     status: str
     results: list[list[tuple[str, Any]]]
 
@@ -170,7 +170,7 @@ class Destination(Resource, frozen=True, kw_only=True, tag="destination"):
     role_arn: str | None
     target_arn: str | None
     access_policy: str | None
-    creation_time: datetime
+    creation_time: UtcTime
     tags: dict[str, Any] | None
 
     @property

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from holdfast.worlds.aws.adapter import Fault
+from holdfast.worlds.aws.services.given import NOT_WRITTEN, TWINS, has_twins, is_lossless
 from holdfast.worlds.aws.services.s3.names import (
     bucket_name,
     bucket_of,
@@ -34,6 +36,30 @@ def faults(resources: Mapping[str, S3Record]) -> Iterator[Fault]:
         acl = record.acl if isinstance(record, Bucket | ObjectVersion | Upload) else None
         if not is_acl(acl):
             yield Fault(name, "acl", f"there is no canned list {acl!r}")
+        if isinstance(record, Bucket | ObjectVersion | Upload) and has_twins(record.tags):
+            yield Fault(name, "tags", TWINS)
+        if isinstance(record, ObjectVersion) and any(one != one.lower() for one in record.metadata):
+            yield Fault(name, "metadata", "the emulator has its names in lower case")
+        if isinstance(record, Bucket):
+            yield from _faults_of_settings(name, record)
+
+
+def _faults_of_settings(name: str, bucket: Bucket) -> Iterator[Fault]:
+    for field in ("policy", "website"):
+        if not is_lossless(getattr(bucket, field)):
+            yield Fault(name, field, NOT_WRITTEN)
+    if has_twins([(one.id,) for one in bucket.inventories]):
+        yield Fault(name, "inventories", TWINS)
+    heard = bucket.notifications
+    for one in () if heard is None else (*heard.topic, *heard.queue, *heard.cloud_function):
+        if not _is_filter(one.filters):
+            yield Fault(name, "notifications", f"the filter of {one.id!r} has no rules")
+
+
+def _is_filter(filters: dict[str, Any]) -> bool:
+    keys = filters.get("S3Key", {"FilterRule": []})
+    rules = keys.get("FilterRule") if isinstance(keys, dict) else None
+    return isinstance(rules, list) and all(isinstance(one, dict) and {"Name", "Value"} <= one.keys() for one in rules)
 
 
 def _expected(name: str, record: S3Record) -> tuple[str, str]:

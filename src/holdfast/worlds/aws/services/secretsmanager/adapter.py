@@ -10,6 +10,7 @@ import msgspec
 from moto.secretsmanager import models
 
 from holdfast.worlds.aws.adapter import Adapter, Fault, Group, Part
+from holdfast.worlds.aws.services.given import twins
 from holdfast.worlds.aws.services.secretsmanager import shapes
 from holdfast.worlds.aws.services.secretsmanager.records import Record, Replica, Secret, SecretVersion
 from holdfast.worlds.aws.services.secretsmanager.touches import REPLICA, SECRET, TOUCHES
@@ -82,6 +83,12 @@ class SecretsManagerAdapter(Adapter[Record]):
                 yield Fault(name, "name", f"there is no {secret!r}")
             elif isinstance(record, Secret) and not _has_default(record, resources):
                 yield Fault(name, "default_version_id", f"there is no version {record.default_version_id!r}")
+            elif isinstance(record, Secret) and not shapes.is_whole(record.first):
+                yield Fault(name, "first", "it is no value of a secret")
+            elif isinstance(record, SecretVersion) and not shapes.is_value(record.value):
+                yield Fault(name, "value", "it is no value of a secret")
+        replicas = ((name, record.status.arn) for name, record in resources.items() if isinstance(record, Replica))
+        yield from (Fault(name, "status", "another replica has its ARN") for name in twins(replicas))
 
 
 def _has_default(record: Secret, resources: Mapping[str, Record]) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from holdfast.worlds.aws.resource import Resource
+from holdfast.worlds.aws.services.given import Seconds, WholeSeconds
 
 
 class SecretValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,15 +60,15 @@ class Secret(Resource, frozen=True, kw_only=True, tag="secret"):
     first: SecretValue
     version_stages: list[str] | None
     default_version_id: str | None
-    created_date: int | None
-    last_changed_date: int | None
-    deleted_date: float | None
+    created_date: WholeSeconds | None
+    last_changed_date: WholeSeconds | None
+    deleted_date: Seconds | None
     rotation_requested: bool
     rotation_enabled: bool
     rotation_lambda_arn: str
     auto_rotate_after_days: int
-    last_rotation_date: int | None
-    next_rotation_date: int | None
+    last_rotation_date: WholeSeconds | None
+    next_rotation_date: WholeSeconds | None
     replicas: list[ReplicaStatus]
 
 
@@ -83,7 +84,7 @@ class SecretVersion(Resource, frozen=True, kw_only=True, tag="version"):
     id: str
     value: SecretValue
     stages: list[str]
-    created_date: int
+    created_date: WholeSeconds
 
 
 class Replica(Resource, frozen=True, kw_only=True, tag="replica"):

@@ -105,6 +105,17 @@ def absent_primary(record: Replica, account_id: str) -> Any:
     return secret_of(empty, account_id, record.primary_region)
 
 
+def is_whole(value: SecretValue) -> bool:
+    """Whether it is that of a secret, which has both, though either may be ``None``."""
+    return is_value(value) and _given(value).keys() == {"secret_string", "secret_binary"}
+
+
+def is_value(value: SecretValue) -> bool:
+    """Whether a view can have written it."""
+    given = _given(value)
+    return _value_record(given.get("secret_string", UNSET), given.get("secret_binary", UNSET)) == value
+
+
 def _value_record(text: Any, binary: Any) -> SecretValue:
     if not isinstance(binary, str):
         return SecretValue(text=text, binary=binary)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from holdfast.worlds.aws.adapter import Fault
+from holdfast.worlds.aws.services.given import NOT_WRITTEN, TWINS, has_twins, is_lossless
 from holdfast.worlds.aws.services.sns import shapes
 from holdfast.worlds.aws.services.sns.records import (
     Application,
@@ -20,7 +21,7 @@ from holdfast.worlds.aws.services.sns.records import (
     Subscription,
     Topic,
 )
-from holdfast.worlds.aws.shapes import as_it_was, is_json_object
+from holdfast.worlds.aws.shapes import is_json_object
 
 
 def faults(resources: Mapping[str, Record]) -> Iterator[Fault]:
@@ -33,12 +34,20 @@ def faults(resources: Mapping[str, Record]) -> Iterator[Fault]:
             if needed not in resources:
                 yield Fault(name, field, f"there is no {needed!r}")
         for field, value in _free(record):
-            if not _is_readable(value):
-                yield Fault(name, field, "it is no value that a view can have written")
-        if isinstance(record, Topic) and not is_json_object(record.policy):
-            yield Fault(name, "policy", "it is no JSON text of an object")
-        if isinstance(record, Topic) and (taken := record.others.keys() & shapes.KNOWN):
-            yield Fault(name, "others", f"it has {min(taken)!r}, which is none of them")
+            if not is_lossless(value):
+                yield Fault(name, field, NOT_WRITTEN)
+        yield from _faults_of_fields(name, record)
+
+
+def _faults_of_fields(name: str, record: Record) -> Iterator[Fault]:
+    if isinstance(record, Topic) and not is_json_object(record.policy):
+        yield Fault(name, "policy", "it is no JSON text of an object")
+    if isinstance(record, Topic) and has_twins(record.tags):
+        yield Fault(name, "tags", TWINS)
+    if isinstance(record, Endpoint) and (lacking := {"Enabled", "Token"} - record.attributes.keys()):
+        yield Fault(name, "attributes", f"{min(lacking)!r} is not among them")
+    if isinstance(record, Topic) and (taken := record.others.keys() & shapes.KNOWN):
+        yield Fault(name, "others", f"it has {min(taken)!r}, which is none of them")
 
 
 def _name_of(name: str, record: Record) -> str:
@@ -82,11 +91,3 @@ def _free(record: Record) -> Iterator[tuple[str, Any]]:
         yield "message_attributes", record.message_attributes
     elif isinstance(record, Subscription):
         yield "filter_policy", record.filter_policy
-
-
-def _is_readable(value: Any) -> bool:
-    try:
-        as_it_was(value)
-    except (ValueError, TypeError, ArithmeticError, AttributeError):
-        return False
-    return True

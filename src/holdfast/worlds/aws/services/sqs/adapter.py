@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from moto.sqs import models
+from msgspec import UNSET
 
 from holdfast.worlds.aws.adapter import Adapter, Bodies, Fault, Group, Part
+from holdfast.worlds.aws.services.given import NOT_WRITTEN, is_lossless, is_object
 from holdfast.worlds.aws.services.sqs.reading import MESSAGE, QUEUE, RESERVED, Reader, queues_of
 from holdfast.worlds.aws.services.sqs.records import Deletion, Message, Queue, SqsRecord
-from holdfast.worlds.aws.shapes import backend_coverage, is_json_object
+from holdfast.worlds.aws.shapes import as_it_was, backend_coverage, is_json_object
 from holdfast.worlds.model import StateView
 
 _BACKEND = backend_coverage(models.SQSBackend, held=("queues",))
@@ -112,6 +114,23 @@ def _faults(name: str, record: SqsRecord, resources: Mapping[str, SqsRecord]) ->
         yield Fault(name, field, f"it is that of {known!r}")
     elif f"queue/{queue}" not in resources:
         yield Fault(name, field, f"there is no queue {queue!r}")
+    if isinstance(record, Message):
+        for field, attributes in (("message", record.message_attributes), ("system", record.system_attributes)):
+            if not _are_attributes(attributes):
+                yield Fault(name, f"{field}_attributes", "they are no attributes of a message")
+
+
+def _are_attributes(found: Any) -> bool:
+    return is_object(found) and all(map(_is_attribute, as_it_was(found).values()))
+
+
+def _is_attribute(found: Any) -> bool:
+    return (
+        isinstance(found, dict)
+        and isinstance(found.get("DataType"), str)
+        and isinstance(found.get("StringValue"), str | None)
+        and isinstance(found.get("BinaryValue"), bytes | str | None)
+    )
 
 
 def _faults_of_queue(name: str, record: Queue, resources: Mapping[str, SqsRecord]) -> Iterator[Fault]:
@@ -123,5 +142,9 @@ def _faults_of_queue(name: str, record: Queue, resources: Mapping[str, SqsRecord
     for field, text in (("policy", record.policy), ("redrive_policy", record.redrive_policy)):
         if text is not None and not is_json_object(text):
             yield Fault(name, field, "it is no JSON text of an object")
+    for field in ("sqs_managed_sse_enabled", "redrive_allow_policy", "others"):
+        value = getattr(record, field)
+        if value is not UNSET and not (is_object if field == "others" else is_lossless)(value):
+            yield Fault(name, field, NOT_WRITTEN)
     if taken := RESERVED & record.others.keys():
         yield Fault(name, "others", f"{sorted(taken)} are no attributes of others")

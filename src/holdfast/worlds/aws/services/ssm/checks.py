@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from holdfast.worlds.aws.adapter import Fault
+from holdfast.worlds.aws.services.given import TWINS, has_twins
 from holdfast.worlds.aws.services.ssm import shapes
 from holdfast.worlds.aws.services.ssm.records import (
     Baseline,
@@ -45,6 +46,12 @@ def faults(resources: Mapping[str, Record]) -> Iterator[Fault]:
         for field, needed in _needs(record):
             if needed not in resources:
                 yield Fault(name, field, f"there is no {needed!r}")
+        if isinstance(record, Command) and any("InstanceId" not in one for one in record.invocations):
+            yield Fault(name, "invocations", "one of them is on no instance")
+        if isinstance(record, Tags) and has_twins(record.tags):
+            yield Fault(name, "tags", TWINS)
+        if isinstance(record, Document) and has_twins([(one.account_id,) for one in record.permissions]):
+            yield Fault(name, "permissions", TWINS)
         if isinstance(record, DocumentVersion) and not _is_document(record):
             yield Fault(name, "content", "it is no document")
 

@@ -5,12 +5,12 @@ Times are without a zone, in UTC.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
 from holdfast.worlds.aws.resource import Resource
+from holdfast.worlds.aws.services.given import UtcTime
 
 
 class ParameterVersion(Resource, frozen=True, kw_only=True, tag="parameter"):
@@ -29,7 +29,7 @@ class ParameterVersion(Resource, frozen=True, kw_only=True, tag="parameter"):
     description: str | None
     allowed_pattern: str | None
     keyid: str | None
-    last_modified_date: datetime | float
+    last_modified_date: UtcTime | float
     data_type: str | None
     labels: list[str]
     source_result: str | None
@@ -54,7 +54,7 @@ class Permission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     account_id: str
     version: str
-    created_at: datetime
+    created_at: UtcTime
 
 
 class Document(Resource, frozen=True, kw_only=True, tag="document"):
@@ -84,7 +84,7 @@ class DocumentVersion(Resource, frozen=True, kw_only=True, tag="document_version
     target_type: str | None
     status: str
     owner: str
-    created_date: datetime
+    created_date: UtcTime
 
 
 class Command(Resource, frozen=True, kw_only=True, tag="command"):
@@ -94,8 +94,8 @@ class Command(Resource, frozen=True, kw_only=True, tag="command"):
     status: str
     status_details: str
     timeout_seconds: int
-    requested_date_time: datetime
-    expires_after: datetime
+    requested_date_time: UtcTime
+    expires_after: UtcTime
     comment: str | None
     document_name: str | None
     max_concurrency: str | None
