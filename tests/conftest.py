@@ -15,15 +15,26 @@ from tests.cli_kit import run, samples, samples_on_sqlite, url  # noqa: F401 (fi
 
 KINDS = ("sqlite", "memory", "postgres")
 PROVED_ON_POSTGRES = {
+    "test_audit_cli.py",
+    "test_audit_concurrency.py",
     "test_aws_kills.py::test_killed_at_each_write_point_of_the_journal",
+    "test_cli.py",
+    "test_cli_flows.py",
     "test_crash.py::test_every_write_point",
+    "test_fencing.py",
+    "test_inbox_cli.py",
     "test_package_crash.py::test_killed_anywhere",
     "test_package_load.py::test_no_flow_changes_version",
     "test_plan_race.py::test_killed_at_every_write_point",
+    "test_queue_cli.py",
     "test_queue_kills.py::test_limits_hold_while_workers_are_killed",
     "test_random_waits.py::test_random_workflows_that_wait",
+    "test_recovery.py::test_what_kills_its_workers_is_failed_as_poison_and_nothing_else_is",
+    "test_world_cli.py",
+    "test_world_crash.py",
 }
-"""Explorations that take long on PostgreSQL: there by ``make prove``, in the suite on SQLite."""
+"""Explorations that take long on PostgreSQL, and the commands, which know of no database: there by ``make prove``, in
+the suite on SQLite."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -31,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave to ``make prove`` what takes long."""
     for item in items:
         name = item.nodeid.rpartition("/")[2].partition("[")[0]
-        if name in PROVED_ON_POSTGRES and "postgres" in item.nodeid:
+        if PROVED_ON_POSTGRES & {name, name.partition("::")[0]} and "postgres" in item.nodeid:
             item.add_marker(pytest.mark.prove)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from holdfast.store import open_store
 from holdfast.worlds.aws import AwsWorld
 from holdfast.worlds.aws.errors import UnsupportedEmulator
 from holdfast.worlds.aws.server import WorldServer
+from holdfast.worlds.aws.stored import stored_world
 from holdfast.worlds.checkpoints import find_checkpoint
 from holdfast.worlds.restoring import begin_restore
 from tests.cli_kit import Ran, Run
@@ -290,6 +293,25 @@ def test_bad_input(
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("target", ["/", ".", "", "..", "pipe", "folder", "link", "dangling"])
+def test_an_export_replaces_files_alone(
+    call: Call, tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out" / "folder").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "out")
+    os.mkfifo("pipe")
+    Path("file").write_bytes(b"mine")
+    Path("link").symlink_to("file")
+    Path("dangling").symlink_to("nothing")
+    before = {path.name: path.lstat() for path in Path().iterdir()}
+    ended = call("export", target, "--json")
+    assert (ended.code, ended.error["code"]) == (2, "invalid_input"), ended.err
+    assert ended.error["remedy"]
+    assert {path.name: path.lstat() for path in Path().iterdir()} == before
+    assert call("export", "file").code == 0
+    assert Path("file").read_bytes() != b"mine"
+
+
 @pytest.mark.parametrize("name", ["aws:", "aws:../x"])
 def test_names_that_cannot_be(run: Run, sqlite_url: str, name: str) -> None:
     ended = run("--store", sqlite_url, "world", "ls", name, "--json")
@@ -310,6 +332,22 @@ def test_the_command_line_starts_without_the_emulator() -> None:
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
+
+
+def test_who_only_looks_sees_one_moment_in_each_thread(sqlite_url: str) -> None:
+    with open_store(sqlite_url) as store, closing(AwsWorld(store, "shop")) as world, ExitStack() as first:
+        s3 = world.client("s3")
+        s3.create_bucket(Bucket="goods")
+        sees: Any = stored_world(store, "shop").services["s3"]
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(first.enter_context, sees.cut).result()
+            s3.put_object(Bucket="goods", Key="k", Body=b"x")
+            with sees.cut, sees.cut:
+                mine = sees.snapshot("123456789012", "us-east-1")
+            theirs = thread.submit(sees.snapshot, "123456789012", "us-east-1").result()
+            thread.submit(first.close).result()
+            again = thread.submit(sees.snapshot, "123456789012", "us-east-1").result()
+    assert [len(view.resources) for view in (mine, theirs, again)] == [2, 1, 2]
 
 
 def test_without_the_extra_it_is_told_how_to_install_it(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,8 @@ TIME, LATE = "2020-01-01T00:00:00Z", 10**30
 CASES = {
     "unreadable": Case("sqs", "message/jobs", "message_attributes", {"a": {"$bytes": "!"}}),
     "too deep": Case("sqs", "message/jobs", "message_attributes", DEEP),
+    "a bus too deep": Case("events", "target/", "settings/Input", DEEP),
+    "invocations too deep": Case("ssm", "command/", "invocations", DEEP),
     "no attributes": Case("sqs", "message/jobs", "message_attributes", {"$bytes": "AAAA"}),
     "an attribute of no type": Case("sqs", "message/jobs", "message_attributes", {"a": {"StringValue": "b"}}),
     "no system attributes": Case("sqs", "message/jobs", "system_attributes", {"$float": "nan"}),

@@ -107,6 +107,27 @@ def test_bodies_are_bounded(endpoint: str, path: str) -> None:
         assert b" 413 " in hostile.recv(200)
 
 
+@pytest.mark.parametrize("path", ["/bucket/key", f"/_world/{ACCOUNT}/{REGION}/sqs"])
+@pytest.mark.parametrize("body", [b"ZZZ\r\nabc\r\n", b"-5\r\nabc\r\n", b"3\r\nabcdef\r\n", b"3\r\nab"])
+def test_bodies_that_make_no_sense_are_refused(endpoint: str, path: str, body: bytes) -> None:
+    place = urlsplit(endpoint)
+    with socket.create_connection((place.hostname, place.port), timeout=10) as hostile:
+        head = f"PUT {path} HTTP/1.1\r\nHost: {place.netloc}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        hostile.sendall(head.encode() + body)
+        hostile.shutdown(socket.SHUT_WR)
+        told = b"".join(iter(lambda: hostile.recv(1000), b""))
+    assert told.startswith(b"HTTP/1.1 400 ")
+    assert (b'"malformed_request"' if path.startswith("/_world") else b"<Code>Malformed") in told
+
+
+def test_texts_that_cannot_be_stored_are_refused(endpoint: str) -> None:
+    half = '{"a": ["\\ud800"]}'
+    with pytest.raises(ClientError, match="SerializationException"):
+        client(endpoint, "events").put_events(Entries=[{"Source": "x", "DetailType": "y", "Detail": half}])
+    with pytest.raises(ClientError, match="SerializationException"):
+        client(endpoint, "sns").create_topic(Name="t", Attributes={"Policy": half})
+
+
 def test_the_emulators_own_endpoints_are_closed(endpoint: str) -> None:
     url = client(endpoint, "sqs").create_queue(QueueName="jobs")["QueueUrl"]
     for method, path in (("POST", "/moto-api/reset"), ("GET", "/moto-api/data.json"), ("POST", "/moto-api/seed?a=1")):

@@ -88,6 +88,36 @@ def test_what_is_kept_is_bounded(server: WorldServer, monkeypatch: pytest.Monkey
         assert lost.kind == "reset"
 
 
+def test_who_lost_nothing_of_its_own_is_not_reset(server: WorldServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "MAX_KEPT", 3)
+    sns, sqs = client(server.endpoint, "sns"), client(server.endpoint, "sqs")
+    with closing(Stream(server.endpoint, "?service=sns")) as stream, closing(Stream(server.endpoint)) as others:
+        stream.begun()
+        first = stream.last_id
+        for number in range(5):
+            sqs.create_queue(QueueName=f"q{number}")
+            assert others.next() is not None
+        sns.create_topic(Name="one")
+        found = stream.next()
+        assert found is not None
+        assert (found.kind, found.data["resource"]) == ("change", "topic/one")
+        assert others.next() is not None
+    for service, kind in (("sns", "change"), ("sqs", "reset")):
+        with closing(Stream(server.endpoint, f"?service={service}", first)) as stream:
+            again = stream.next()
+            assert again is not None
+            assert again.kind == kind
+    with closing(Stream(server.endpoint)) as others:
+        others.begun()
+        for number in range(3):
+            sns.create_topic(Name=f"{number}")
+            assert others.next() is not None
+    with closing(Stream(server.endpoint, "?service=sns", first)) as stream:
+        lost = stream.next()
+        assert lost is not None
+        assert lost.kind == "reset"
+
+
 def test_heartbeats_tell_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes.Changes.__init__, "__kwdefaults__", {"heartbeat": 0.05})
     with WorldServer(AwsWorld()) as server, closing(Stream(server.endpoint, f"?account={OTHER}")) as stream:

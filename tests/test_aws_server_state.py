@@ -51,6 +51,12 @@ def test_what_the_world_is(world: AwsWorld, endpoint: str, url: str) -> None:
     assert about["holder"] is None
 
 
+def test_who_asks_by_the_wrong_method_is_told_the_right_ones(endpoint: str) -> None:
+    for path, taken in (("/_world/reset", "POST"), ("/_world/checkpoints", "GET, HEAD, POST"), (VIEW, None)):
+        refused = ask(endpoint, "DELETE", path)
+        assert (refused.status, refused.headers["Allow"]) == (405, taken or "GET, HEAD, PATCH, PUT")
+
+
 def test_a_view_is_canonical_and_tagged(endpoint: str, url: str) -> None:
     first = ask(endpoint, "GET", VIEW)
     tag = f'"{sha256(first.body).hexdigest()}"'

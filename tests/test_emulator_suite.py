@@ -13,11 +13,6 @@ import pytest
 from tests.emulator_suite import SERVICES, Ran, differing, prepared, run
 
 pytestmark = [pytest.mark.prove, pytest.mark.timeout(3600)]
-LISTED = {
-    "tests.test_secretsmanager.test_server::test_data_api",
-    "tests.test_sns.test_publishing::test_publish_sms",
-}
-"""They read the emulator's page of all objects that it ever made: in a world it keeps no such list."""
 _STACKS = "tests.test_events.test_events_cloudformation"
 _LOGGING = "tests.test_s3.test_s3_logging"
 _S3 = "tests.test_s3.test_s3"
@@ -62,7 +57,7 @@ def test_the_emulators_own_tests_pass_alike_with_the_gate_and_without(
     bare, gated = plain(service), run(suite, service, gate=True)
     print(f"\n{service}: {bare.rate()} without the gate, {gated.rate()} with it")
     assert bare.passed > 100
-    assert differing(bare, gated, but=LISTED) == []
+    assert differing(bare, gated) == []
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -75,7 +70,7 @@ def test_nothing_that_the_emulators_own_tests_do_is_missed_or_lost(
     gated = run(suite, service, gate=True, checks="tracking,reopening", faults=found)
     print(f"\n{service}: {gated.rate()} on services made anew after each request")
     assert _told(found) == []
-    assert differing(plain(service), gated, but=LISTED | OUTLIVED) == []
+    assert differing(plain(service), gated, but=OUTLIVED) == []
 
 
 def _told(path: Path) -> list[str]:

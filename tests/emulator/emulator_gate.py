@@ -21,7 +21,7 @@ from moto.core import utils
 from moto.core.models import MockAWS, botocore_stubber
 from moto.kms.utils import RSAPrivateKey
 
-from holdfast.worlds.aws import AwsWorld, patching
+from holdfast.worlds.aws import AwsWorld, answering
 from holdfast.worlds.aws.scopes import DEFAULT_ACCOUNT, DEFAULT_REGION
 
 
@@ -85,8 +85,8 @@ def _route_requests(current: Current) -> None:
             return current.serve(self.action, work)
 
     def process_request(request: Any) -> Any:
-        body = patching.body_of(request)
-        return patching.answer(Served(action_of(request.method, request.url, request.headers, body)), request)
+        body = answering.body_of(request)
+        return answering.answer(Served(action_of(request.method, request.url, request.headers, body)), request)
 
     botocore_stubber.process_request = process_request  # type: ignore[method-assign]
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import signal
 import sys
 import threading
 import traceback
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +18,7 @@ from holdfast.app import Holdfast
 from holdfast.audit.keys import environment_signer
 from holdfast.cli.output import Output, counted
 from holdfast.cli.session import JsonOption, Session, StoreOption, session
+from holdfast.cli.signals import stop_on_signals
 from holdfast.errors import HoldfastError, InvalidInput
 from holdfast.flows.engine.options import WorkerOptions
 from holdfast.hosting.serving import Hosting
@@ -77,7 +77,7 @@ def _serve_module(asked: Session, target: str) -> None:
     if asked.given:
         hf.url = asked.given
     stop = threading.Event()
-    _stop_on_signals(stop)
+    stop_on_signals(stop)
     with hf:
         _announce(asked.out, hf, target)
         while not stop.wait(ALIVE_SECONDS):
@@ -89,7 +89,7 @@ def _serve_module(asked: Session, target: str) -> None:
 
 def _host(asked: Session, options: HostingOptions) -> None:
     stop = threading.Event()
-    _stop_on_signals(stop)
+    stop_on_signals(stop)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with open_store(asked.url, signer=environment_signer()) as store:
         reloaded = reload(store, options.supplied)
@@ -140,18 +140,6 @@ def _import(name: str) -> ModuleType:
     where = traceback.extract_tb(problem.__traceback__)[-1]
     told = f"{type(problem).__name__}: {problem} ({where.filename}, line {where.lineno})"
     raise WorkerTargetInvalid(f"Importing {name} failed: {told}.", remedy="Mend the module.") from problem
-
-
-def _stop_on_signals(stop: threading.Event) -> None:
-    """The first signal drains; a second one ends the process at once."""
-
-    def asked(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, signal.SIG_DFL)
-
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, asked)
 
 
 def _announce(out: Output, hf: Holdfast, target: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from holdfast.cli.world_changing import turn
 from holdfast.cli.world_opening import opened_place
 from holdfast.cli.world_options import AccountOption, ExcludeOption, RegionOption, Where, WorldOption, place_of
 from holdfast.cli.world_place import Use
+from holdfast.errors import InvalidInput
 from holdfast.worlds.checkpoints import check_checkpoint_name
 from holdfast.worlds.exchange import Contents, UnreadableArchive, open_archive, write_archive
 
@@ -80,7 +82,13 @@ def bring_in(
 
 @contextmanager
 def _written(file: Path) -> Iterator[BinaryIO]:
-    """All of it or nothing, also when this process is killed."""
+    """All of it or nothing, also when this process is killed.
+
+    Raises:
+        InvalidInput: the path is none of a file.
+        UnreadableArchive: it cannot be written.
+    """
+    _check_target(file)
     fresh = file.with_name(f".{file.name}.{uuid4().hex}")
     try:
         with fresh.open("xb") as target:
@@ -93,6 +101,20 @@ def _written(file: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError, ValueError):
             fresh.unlink(missing_ok=True)
+
+
+def _check_target(file: Path) -> None:
+    """What is no file would be lost: a new one takes the place of whatever is there."""
+    if file.name in ("", ".."):
+        raise InvalidInput(
+            f"{clean(str(file))!r} names no file.", remedy="Name the file to write, such as world.zip or out/world.zip."
+        )
+    with suppress(OSError):  # there is nothing yet, or nobody may look there, as writing will tell
+        if not stat.S_ISREG(file.lstat().st_mode):
+            raise InvalidInput(
+                f"{clean(str(file))} is there, and no regular file.",
+                remedy="Name a new file or a regular one; a directory, link, pipe or device is not replaced.",
+            )
 
 
 def _counted(contents: Contents) -> str:

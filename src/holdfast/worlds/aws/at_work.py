@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from types import TracebackType
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
+from weakref import ref
 
 from holdfast.worlds.aws import instruments
 from holdfast.worlds.aws.gate import GATE
@@ -23,39 +26,114 @@ class Worker(instruments.Listener, Protocol):
         ...
 
 
+class _Entry(NamedTuple):
+    """What was before a thread entered.
+
+    Attributes:
+        place: in the thread's list.
+        depth: of the gate.
+        outer: the world at work.
+        watch: upon what the ``with`` leaves by.
+    """
+
+    place: int
+    depth: int
+    outer: instruments.Listener | None
+    watch: ref[Any] | None
+
+
+class _Entered(threading.local):
+    """Of one thread, the innermost last: others enter while a thread pauses."""
+
+    watch: ref[Any] | None = None
+    """Of a ``with`` that is about to enter."""
+
+    def __init__(self) -> None:
+        self.entries: list[_Entry] = []
+
+
+class _Exit:
+    """``__exit__``: each ``with`` takes one of its own before it enters, and nobody else has that. No function can
+    catch an interruption that comes before its first step: then what the ``with`` leaves by is gone, and its entry is
+    still there."""
+
+    def __get__(self, work: AtWork | None, kind: type[AtWork]) -> Callable[..., None]:
+        if work is None:
+            return kind.leave
+        leave = partial(kind.leave, work)
+        work.watch(leave)
+        return leave
+
+
 class AtWork(AbstractContextManager[None]):
     """Inside the gate, with the world in the emulator; may be entered again by the thread that is in it, and from
-    within another world's."""
+    within another world's.
+
+    Whoever is interrupted, wherever it is, leaves the gate and the emulator as they were before it entered.
+    """
 
     def __init__(self, world: Worker) -> None:
         self._world = world
-        self._entered = threading.local()  # others enter while a thread pauses
-
-    @property
-    def _outer(self) -> list[instruments.Listener | None]:
-        """The worlds that were at work when this thread entered, the innermost last."""
-        found: list[instruments.Listener | None] = self._entered.__dict__.setdefault("from", [])
-        return found
+        self._entered = _Entered()
 
     def __enter__(self) -> None:
-        GATE.__enter__()
-        outer = instruments.at_work
-        if outer is not self._world:
-            try:
-                self._world.appear()
-            except BaseException:
-                GATE.__exit__(None, None, None)
-                raise
-        self._outer.append(outer)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        outer = self._outer.pop()
-        with ExitStack() as leaving:  # whatever fails, the gate opens
-            leaving.callback(GATE.__exit__, kind, error, at)
+        entered, depth = self._entered, GATE.depth
+        outer = instruments.at_work if depth else None
+        entry = _Entry(len(entered.entries), depth, outer, entered.watch)
+        entered.watch = None
+        try:
+            GATE.__enter__()
+            entered.entries.append(entry)
             if outer is not self._world:
-                leaving.callback(self._back, outer)
-                if instruments.at_work is self._world:
-                    self._world.settle()
+                self._world.appear()
+        except BaseException:
+            self._surely_leave(entry)
+            raise
+
+    __exit__ = _Exit()
+
+    def leave(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        at: TracebackType | None = None,
+    ) -> None:
+        """What ``with`` ends with."""
+        entry = self._entered.entries[-1]
+        try:
+            if entry.outer is not self._world and instruments.at_work is self._world:
+                self._world.settle()
+            self._leave(entry)
+        except BaseException:
+            self._surely_leave(entry)
+            raise
+
+    def watch(self, leave: Callable[..., None]) -> None:
+        """See to it that who enters next has left once ``leave`` is gone."""
+        self._entered.watch = ref(leave, self._gone)
+
+    def _gone(self, watch: ref[Any]) -> None:
+        for entry in self._entered.entries[::-1]:
+            if entry.watch is watch:
+                self._surely_leave(entry)
+
+    def _leave(self, entry: _Entry) -> None:
+        """May be done again, where it was interrupted."""
+        del self._entered.entries[entry.place :]
+        if entry.outer is not self._world and GATE.depth > entry.depth:
+            self._back(entry.outer)
+        GATE.unwind(entry.depth)
+
+    def _surely_leave(self, entry: _Entry) -> None:
+        """Leave, although something fails or a second interruption comes: it opens the gate in any case."""
+        try:
+            self._leave(entry)
+        except BaseException:
+            try:
+                self._leave(entry)
+            finally:
+                GATE.unwind(entry.depth)
+            raise
 
     def _back(self, outer: instruments.Listener | None) -> None:
         instruments.at_work = None

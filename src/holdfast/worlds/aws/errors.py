@@ -83,3 +83,16 @@ class WorldClosed(Conflict):
 
     def __init__(self, world: str) -> None:
         super().__init__(f"The world {world} is closed.")
+
+
+class AmbiguousWorld(InvalidInput):
+    """boto3 was asked for something in a thread that has no world of its own, while several are entered."""
+
+    code = "ambiguous_world"
+    remedy = (
+        "Use clients of world.client(), enter the world in that thread, or run the thread's work in a copy of the "
+        "context: contextvars.copy_context().run."
+    )
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"This thread has no world of its own, and boto3 speaks to {count} at the moment.")

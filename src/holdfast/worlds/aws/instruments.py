@@ -14,7 +14,7 @@ from moto.core.common_models import BaseModel
 from moto.core.responses import BaseResponse
 from moto.dynamodb.models.table_export import TableExport
 from moto.dynamodb.models.table_import import TableImport
-from moto.s3.models import FakeKey, FakeMultipart
+from moto.s3.models import FakeKey, S3Backend
 from moto.sqs.models import Queue
 
 from holdfast.worlds.aws.adapter import READS, Adapter, Touch
@@ -51,6 +51,8 @@ at_work: Listener | None = None
 """Inside the gate, the world on whose behalf the emulator is called; ``None`` where somebody uses it by itself."""
 _laid: list[tuple[Any, str, Any]] = []
 _count = 0
+_looked_at = 0
+"""Where in a list of objects with files it was last seen whether one is closed."""
 _lock = threading.Lock()
 
 
@@ -65,6 +67,7 @@ def lay(adapters: Iterable[Adapter[Any]]) -> None:
             _watch(adapter)
         _put(Queue, "wait_for_messages", _waiting(Queue.wait_for_messages))
         _put(BaseModel, "__new__", staticmethod(_made))
+        _put(S3Backend, "delete_bucket", _closing(S3Backend.delete_bucket))
         for work in (TableImport, TableExport):
             _put(work, "start", _at_once(work.start))
         _put(BaseResponse, "call_action", _told(BaseResponse.call_action))
@@ -131,14 +134,39 @@ def _told(original: Any) -> Any:
 
 def _made(model: type, *args: Any, **kwargs: Any) -> Any:
     """The emulator keeps a list of every object that it ever made, for a page that shows them; a world that serves for
-    days is to forget what is gone, but for the last of each kind. All that has files is listed, for they are to be
-    closed."""
+    days is to forget what is gone, but for the last of each kind. What has files is listed until they are closed."""
     made: Any = object.__new__(model)
     listed: list[Any] = model.instances_tracked  # type: ignore[attr-defined]
     listed.append(made)
-    if at_work is not None and len(listed) > MOST_LISTED and not issubclass(model, FakeKey | FakeMultipart):
-        del listed[:-MOST_LISTED]
+    if at_work is not None and len(listed) > MOST_LISTED:
+        if issubclass(model, FakeKey):
+            _forget_closed(listed)
+        else:
+            del listed[:-MOST_LISTED]
     return made
+
+
+def _forget_closed(listed: list[Any]) -> None:
+    """Two are looked at for each that is made: so no call takes long, and not many more are listed than twice those
+    that are there."""
+    global _looked_at
+    for _ in range(2):
+        _looked_at = (_looked_at + 1) % len(listed)
+        if getattr(listed[_looked_at], "disposed", False):
+            listed[_looked_at] = listed[-1]
+            del listed[-1]
+
+
+def _closing(original: Any) -> Any:
+    def delete_bucket(self: Any, bucket_name: str) -> Any:
+        """The emulator leaves the files open that uploads under way in the bucket have."""
+        gone = original(self, bucket_name)
+        if at_work is not None and gone is not None:
+            for upload in gone.multiparts.values():
+                upload.dispose()
+        return gone
+
+    return delete_bucket
 
 
 def _waiting(original: Any) -> Any:

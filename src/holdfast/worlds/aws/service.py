@@ -12,7 +12,7 @@ from holdfast.store import Transaction
 from holdfast.worlds.aws.adapter import Adapter, Group
 from holdfast.worlds.aws.bodies import StoredBodies
 from holdfast.worlds.aws.errors import WrongRegion
-from holdfast.worlds.aws.resource import Resource
+from holdfast.worlds.aws.resource import MOST_NESTED, Resource, too_deep
 from holdfast.worlds.aws.scopes import GLOBAL, check_aws_scope
 from holdfast.worlds.aws.tracking import Tracker
 from holdfast.worlds.base import Plan, ResourceService
@@ -188,6 +188,9 @@ class AwsService(ResourceService[Resource]):
             raise MissingBlob(lost)
 
     def _refuse_faults(self, records: Mapping[str, Resource]) -> None:
+        for name, record in records.items():
+            if field := too_deep(record):
+                raise InvalidView(self.service_name, f"{path_of(name)}.{field}", f"it is {MOST_NESTED} containers deep")
         for found in self.adapter.check(records):
             raise InvalidView(self.service_name, f"{path_of(found.resource)}.{found.field}", found.fault)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -55,8 +56,15 @@ def stored_world(store: Store, name: str) -> World:
     return World(store, name, services, state.scopes())
 
 
+class _Cut(threading.local):
+    """What a thread saw when it entered the block of a :class:`StoredState`."""
+
+    depth = 0
+    seen: Records
+
+
 class StoredState(AbstractContextManager[None]):
-    """What the store has of a world; within its block, of one moment.
+    """What the store has of a world; within its block, of one moment for the thread that is in it.
 
     Args:
         store: the world's.
@@ -67,8 +75,7 @@ class StoredState(AbstractContextManager[None]):
         self.name = name
         self._store = store
         self._adapters = {adapter.service_name: adapter(StoredBodies(store)) for adapter in ADAPTERS}
-        self._depth = 0
-        self._seen: Records = {}
+        self._cut = _Cut()
 
     def scopes(self) -> set[Scope]:
         """Those in which there is anything, and each account's ``global`` region."""
@@ -77,7 +84,7 @@ class StoredState(AbstractContextManager[None]):
 
     def records(self) -> Records:
         """All there is."""
-        return self._seen if self._depth else self._read()
+        return self._cut.seen if self._cut.depth else self._read()
 
     def holder(self) -> str:
         """Who attached the world last."""
@@ -92,12 +99,14 @@ class StoredState(AbstractContextManager[None]):
         return read_records(self._adapters, self._store.read(rows))
 
     def __enter__(self) -> None:
-        if not self._depth:
-            self._seen = self._read()
-        self._depth += 1
+        if not self._cut.depth:
+            self._cut.seen = self._read()
+        self._cut.depth += 1
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._depth -= 1
+        self._cut.depth -= 1
+        if not self._cut.depth:
+            del self._cut.seen
 
 
 class StoredService(ResourceService[Resource]):

@@ -60,9 +60,9 @@ class Overtaken(Exception):
 class AwsWorld:
     """A mock AWS, whose whole state can be seen, put back, merged, compared and watched.
 
-    ``with AwsWorld(store) as world:`` has boto3 and botocore speak to it within the block, in all threads; clients of
-    :meth:`client` do so at any time. Safe to use from any thread, but not inside a unit of work of ``store``. A process
-    may have several worlds.
+    ``with AwsWorld(store) as world:`` has boto3 and botocore speak to it within the block: here, in boto3's own
+    threads, and in others as long as no other world is entered. Clients of :meth:`client` do so anywhere, at any time.
+    Safe to use from any thread, but not inside a unit of work of ``store``. A process may have several worlds.
 
     Attached to a store, what a client has its answer for is in the store (WO-12): whoever opens the world next has it.
     Detached, the world is as fast as the emulator, and gone with the process; its checkpoints, too.

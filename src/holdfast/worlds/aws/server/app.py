@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.worlds.aws.patching import fault
+from holdfast.worlds.aws.answering import fault
 from holdfast.worlds.aws.server.bodies import Environ
 from holdfast.worlds.aws.server.changes import Changes
 from holdfast.worlds.aws.server.dispatching import AwsEndpoints, answered

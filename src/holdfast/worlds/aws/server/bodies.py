@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.wsgi import get_input_stream
 
-from holdfast.worlds.aws.server.errors import RequestTooLarge
+from holdfast.worlds.aws.server.errors import MalformedRequest, RequestTooLarge
 
 Environ = dict[str, Any]
 MAX_BODY_BYTES = 1 << 30
@@ -22,11 +22,14 @@ def read_body(environ: Environ, limit: int = MAX_BODY_BYTES) -> bytes:
 
     Raises:
         RequestTooLarge: it is longer than ``limit`` bytes.
+        MalformedRequest: it cannot be read to its end.
     """
     try:
         return get_input_stream(environ, max_content_length=limit).read()
     except RequestEntityTooLarge as error:
         raise RequestTooLarge(f"The request has more than {limit:,} bytes.") from error
+    except (OSError, ClientDisconnected) as error:
+        raise MalformedRequest("The request's body cannot be read to its end.") from error
 
 
 def with_body(environ: Environ, body: bytes) -> Environ:

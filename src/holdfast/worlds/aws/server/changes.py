@@ -33,8 +33,8 @@ class _Kept(NamedTuple):
     text: bytes
 
 
-def _fits(wanted: Wanted, kept: _Kept) -> bool:
-    return all(asked in (None, there) for asked, there in zip(wanted, kept.place, strict=True))
+def _fits(wanted: Wanted, place: Wanted) -> bool:
+    return all(asked in (None, there) for asked, there in zip(wanted, place, strict=True))
 
 
 class Changes:
@@ -53,6 +53,7 @@ class Changes:
         self._heartbeat = heartbeat
         self._news = threading.Condition()
         self._kept: deque[_Kept] = deque()
+        self._dropped: dict[Wanted, int] = {}
         self._size = 0
         self._count = 0
         self._closed = False
@@ -88,7 +89,8 @@ class Changes:
         def worth_telling() -> bool:
             nonlocal seen
             start, seen = seen, self._count
-            return self._closed or self._lost(start) or any(_fits(wanted, kept) for kept in self._later(start))
+            news = (_fits(wanted, kept.place) for kept in self._later(start))
+            return self._closed or self._lost(start, wanted) or any(news)
 
         with self._news:
             self._news.wait_for(worth_telling, self._heartbeat)
@@ -98,19 +100,22 @@ class Changes:
         """The events behind ``place``, and where they end."""
         told: list[bytes] = []
         with self._news:
-            if place is None or self._lost(place):
+            if place is None or self._lost(place, wanted):
                 return self._count, [self._reset()]
+            place = max(place, self._count - len(self._kept))
             for kept in self._later(place):
                 place += 1
-                if _fits(wanted, kept):
+                if _fits(wanted, kept.place):
                     told.append(b"event: change\n" + self._id(place) + b"data: " + kept.text + b"\n\n")
                     if len(told) == _BATCH:
                         break
             return place, told
 
-    def _lost(self, place: int) -> bool:
-        """Whether some of what came after ``place`` is not kept any more."""
-        return place < self._count - len(self._kept)
+    def _lost(self, place: int, wanted: Wanted) -> bool:
+        """Whether something wanted that came after ``place`` is not kept any more."""
+        if place >= self._count - len(self._kept):
+            return False
+        return any(last > place and _fits(wanted, where) for where, last in self._dropped.items())
 
     def _later(self, place: int) -> list[_Kept]:
         """What is kept of what came after ``place``."""
@@ -137,5 +142,11 @@ class Changes:
             self._count += 1
             self._size += len(kept.text)
             while len(self._kept) > MAX_KEPT or self._size > MAX_KEPT_BYTES:
-                self._size -= len(self._kept.popleft().text)
+                self._drop()
             self._news.notify_all()
+
+    def _drop(self) -> None:
+        """Keep the oldest no longer, but for which place it was of, and which number the last such had."""
+        dropped = self._kept.popleft()
+        self._size -= len(dropped.text)
+        self._dropped[dropped.place] = self._count - len(self._kept)

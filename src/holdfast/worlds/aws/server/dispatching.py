@@ -15,10 +15,10 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import run_wsgi_app
 
 from holdfast.errors import HoldfastError
+from holdfast.worlds.aws.answering import Answer, check_storable, fault, is_form, refusal
 from holdfast.worlds.aws.gate import GATE
-from holdfast.worlds.aws.patching import Answer, fault, refusal
 from holdfast.worlds.aws.server.bodies import Environ, read_body, with_body
-from holdfast.worlds.aws.server.errors import RequestTooLarge
+from holdfast.worlds.aws.server.errors import MalformedRequest, RequestTooLarge
 from holdfast.worlds.aws.universe import Universe
 from holdfast.worlds.aws.world import AwsWorld, Overtaken
 
@@ -58,6 +58,8 @@ class AwsEndpoints:
             status, headers, body = self._answer(environ, as_json=as_json)
         except RequestTooLarge as error:
             return answered(fault(413, "EntityTooLarge", error.message, as_json=as_json), start_response)
+        except MalformedRequest as error:
+            return answered(fault(400, "MalformedHttpRequestException", error.message, as_json=as_json), start_response)
         except HoldfastError as error:
             return answered(refusal(error, as_json=as_json), start_response)
         start_response(status, headers.to_wsgi_list())
@@ -67,6 +69,8 @@ class AwsEndpoints:
         """The emulator's answer, once what it changed is journalled. The request is read before and the answer sent
         after: a slow client keeps nobody else from the gate."""
         body = read_body(environ)
+        form = is_form(environ.get("REQUEST_METHOD"), environ.get("CONTENT_TYPE"))
+        check_storable(body, as_json=as_json, is_form=form)
         try:
             application = self._services.get_application(with_body(environ, body))
         except NoSuchHost as error:

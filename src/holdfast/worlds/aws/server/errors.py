@@ -56,6 +56,13 @@ class RequestTooLarge(InvalidInput):
     remedy = "Send less at once: S3 objects in parts, states of a world service by service."
 
 
+class MalformedRequest(InvalidInput):
+    """A body that ends before its end, or whose parts cannot be told apart."""
+
+    code = "malformed_request"
+    remedy = "Send the whole body: as long as Content-Length says, or in well-formed chunks."
+
+
 class NoSuchService(NotFound):
     """The world has no service of that name."""
 
@@ -73,10 +80,18 @@ class NoSuchPath(NotFound):
 
 
 class NoSuchMethod(InvalidInput):
-    """Something is there, but does not take this method."""
+    """Something is there, but does not take this method.
+
+    Attributes:
+        taken: those that it takes.
+    """
 
     code = "method_not_allowed"
     remedy = "The header Allow names those that it takes."
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self.taken = ", ".join(sorted(taken))
+        super().__init__(f"That path takes {self.taken}.")
 
 
 class Unexpected(HoldfastError):

@@ -107,7 +107,7 @@ class StateEndpoints:
         try:
             handler, arguments = self._routes.bind_to_environ(request.environ).match()
         except MethodNotAllowed as error:
-            raise NoSuchMethod(f"That path takes {', '.join(sorted(error.valid_methods or ()))}.") from None
+            raise NoSuchMethod(error.valid_methods or ()) from None
         except (HTTPException, RequestRedirect):
             raise NoSuchPath("There is nothing at that path.") from None
         _check_parameters(request, self._parameters.get(handler, ()))
@@ -244,6 +244,8 @@ def _refused(error: HoldfastError, **more: Any) -> Response:
     if isinstance(error, StoreError):
         log.error("the store failed: %s", error)
     response = _json({"error": told} | more, status_of(error))
+    if isinstance(error, NoSuchMethod):
+        response.headers["Allow"] = error.taken
     if response.status_code == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
