@@ -259,7 +259,8 @@ def held(one: Gate, seconds: float = 10) -> Iterator[None]:
 
 def interrupted_after(seconds: float, work: Callable[[], None]) -> None:
     """Do it again and again until Ctrl-C comes."""
-    main, begun = threading.get_ident(), []
+    main = threading.get_ident()
+    begun: list[bool] = []
 
     def interrupt() -> None:
         while not begun:
@@ -268,12 +269,18 @@ def interrupted_after(seconds: float, work: Callable[[], None]) -> None:
         signal.pthread_kill(main, signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # commands that ran in this process have their own
     thread.start()
-    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - from the first step on
-        begun.append(True)
-        while True:
-            work()
-    thread.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - from the first step on
+            begun.append(True)
+            while True:
+                work()
+    finally:
+        thread.join()
+        signal.signal(signal.SIGINT, before)
 
 
 def test_who_is_interrupted_while_he_waits_is_in_nobodys_way() -> None:

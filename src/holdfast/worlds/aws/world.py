@@ -116,11 +116,12 @@ class AwsWorld:
         self.bodies = StoredBodies(self.store)
         self.at_work = AtWork(self)
         self._universe = Universe()
-        self._moved = threading.Condition()
+        self._moving = threading.Lock()
+        self._moved = threading.Condition(self._moving)
         self._moves: Counter[tuple[Scope, str]] = Counter()
         self._replaced = self._stays = 0
         self._news = threading.local()  # who changes something tells of it, once the gate is open again
-        self._closed = False
+        self._closed = self._ended = False
         self._journal: Journal | None = None
         adapters = {adapter.service_name: adapter(self.bodies) for adapter in ADAPTERS}
         self.tracker = Tracker(adapters)
@@ -258,14 +259,15 @@ class AwsWorld:
 
     def close(self) -> None:
         """Give the world up; what is attached stays in the store. A second call does nothing."""
+        if self._ended:
+            return
         self._flush()
         with GATE:
-            if self._closed:
-                return
             self._closed = True
             self._universe.end()
         self._move()  # long polls end
         self._ending.close()
+        self._ended = True  # now: who is interrupted may close it again
 
     def _flush(self) -> None:
         """What nobody waits for is journalled in the end: what the emulator has from the beginning."""
@@ -359,13 +361,16 @@ class AwsWorld:
         try:
             self.committed()
             self.publish()
-            with self._moved:
+            with self._moving:
                 self._moved.wait_for(
                     lambda: self._moves[key] != moves or self._replaced != replaced or self._closed, seconds
                 )
         finally:
             try:
                 GATE.come_back(depth)
+            except BaseException:
+                GATE.come_back(depth)  # it was interrupted before its first step, or has come back already
+                raise
             finally:
                 self.appear()
         if self._replaced != replaced:
@@ -427,7 +432,7 @@ class AwsWorld:
 
     def _move(self, queues: Iterable[tuple[Scope, str]] = ()) -> None:
         """Wake long polls."""
-        with self._moved:
+        with self._moving:
             self._moves.update(queues)
             self._moved.notify_all()
 
