@@ -183,14 +183,14 @@ class AwsService(ResourceService[Resource]):
             raise InvalidView(self.service_name, f"{path_of(taken.resource)}.{taken.field}", taken.fault)
 
     def _check(self, view: StateView[Resource]) -> None:
+        for name, record in view.resources.items():
+            if field := too_deep(record):
+                raise InvalidView(self.service_name, f"{path_of(name)}.{field}", f"it is {MOST_NESTED} containers deep")
         self._refuse_faults(view.resources)
         if lost := self._host.bodies.missing(self._digests(view.resources)):
             raise MissingBlob(lost)
 
     def _refuse_faults(self, records: Mapping[str, Resource]) -> None:
-        for name, record in records.items():
-            if field := too_deep(record):
-                raise InvalidView(self.service_name, f"{path_of(name)}.{field}", f"it is {MOST_NESTED} containers deep")
         for found in self.adapter.check(records):
             raise InvalidView(self.service_name, f"{path_of(found.resource)}.{found.field}", found.fault)
 
