@@ -69,7 +69,7 @@ def postgres_server() -> Iterator[str]:
 
 @pytest.fixture
 def new_postgres_url(postgres_server: str) -> Iterator[Callable[[], str]]:
-    """Gives a schema of its own at each call; all are dropped at the end of the test."""
+    """Gives a schema of its own at each call."""
     with postgres.postgres_schemas(postgres_server) as new:
         yield new
 

@@ -134,6 +134,7 @@ def ran(folder: Path, text: str, *options: str) -> str:
     return told.stdout
 
 
+@pytest.mark.prove
 def test_it_works_in_processes_of_xdist(tmp_path: Path) -> None:
     told = ran(tmp_path, SUITE, "-n", "1")
     assert "4 passed, 2 errors" in told, told

@@ -98,6 +98,7 @@ def test_killed_anywhere(name: str, new_store_url: Callable[[], str]) -> None:
     assert not [visit for visit in visits if visit.faults]
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("new_store_url", ["sqlite"], indirect=True)
 def test_killed_for_real(new_store_url: Callable[[], str]) -> None:
     visits = list(explore_operation(PRUNE, new_store_url, reference=f"{__name__}:PRUNE"))

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from holdfast.worlds.model import Delta, Scope, StateView
 
 R = TypeVar("R")
-LINGER_SECONDS = 0.005
+LINGER_SECONDS = 0.02
 """How long a listener's thread looks away after it has heard everything."""
 log = logging.getLogger("holdfast.worlds")
 
