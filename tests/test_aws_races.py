@@ -286,6 +286,21 @@ def test_bodies_that_nothing_names_any_more_are_forgotten_in_attached_worlds_too
     world.close()
 
 
+def test_what_is_known_to_be_stored_may_be_forgotten(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies_module, "MOST_KNOWN", 2)
+    with AwsWorld(store, account=A) as world:
+        s3 = world.client("s3")
+        s3.create_bucket(Bucket="bbb")
+        for number in range(20):
+            s3.put_object(Bucket="bbb", Key=f"k{number}", Body=f"body {number % 5}".encode())
+        assert len(world.bodies._known) <= 3
+        world.checkpoint("all")
+        world.reset()
+        world.restore("all")
+        found = [s3.get_object(Bucket="bbb", Key=f"k{number}")["Body"].read().decode() for number in range(20)]
+    assert found == [f"body {number % 5}" for number in range(20)]
+
+
 # -- boto3, patched ---------------------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 
@@ -13,6 +13,8 @@ from holdfast.worlds.errors import MissingBlob
 
 STAGED_BYTES = 64 * 1024 * 1024
 """So much that nobody has asked to be stored may wait in memory."""
+MOST_KNOWN = 200_000
+"""Digests that are known to be stored: one that is forgotten is stored, or asked for, once more."""
 
 
 class StoredBodies:
@@ -56,7 +58,7 @@ class StoredBodies:
             return unknown
         stored = self._store.read(lambda tx: kept_for_good(tx, unknown))
         with self._lock:
-            self._known |= stored
+            self._learn(stored)
         return unknown - stored
 
     @contextmanager
@@ -88,12 +90,18 @@ class StoredBodies:
         if bodies:
             put_blobs(tx, bodies)
 
-    def stored(self, bodies: Iterable[str]) -> None:
+    def stored(self, bodies: Collection[str]) -> None:
         """Take note that these are stored."""
         with self._lock:
+            self._learn(bodies)
             for digest in bodies:
-                self._known.add(digest)
                 self._size -= len(self._staged.pop(digest, b""))
+
+    def _learn(self, stored: Iterable[str]) -> None:
+        """To be called with the lock held."""
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
+        self._known.update(stored)
 
     def keep(self, bodies: dict[str, bytes]) -> None:
         """Store bodies now: those that were :meth:`staged` when what names them was seen."""
